@@ -1,0 +1,200 @@
+# MagGAN's Table 3 from one command. `make` alone prints the targets below.
+# Written for GNU make 3.81 and sh, so that the one on macOS will do.
+
+PROFILE ?= drawn64
+ROW     ?= maggan
+RUNS    := $(or $(MAGGAN_RUNS),runs)
+RESULTS := $(or $(MAGGAN_RESULTS),results)
+export MAGGAN_RUNS := $(abspath $(RUNS))
+export MAGGAN_RESULTS := $(abspath $(RESULTS))
+
+# slowest first, so that no long row is left running alone at the end
+ROWS    := stgan-cycle maggan-seg maggan maggan-no-mre maggan-no-spade stgan-mre stgan
+# what the table shows beside the rows: the photos themselves, and on drawn faces the true edit
+LIMITS   = no-edit $(if $(filter drawn,$(WORLD)),true-edit)
+
+HERE    := $(RUNS)/$(PROFILE)
+OUT     := $(RESULTS)/$(PROFILE)
+TABLE   := $(OUT)/tables/table3.md
+FACES   := $(HERE)/faces/.ready
+JUDGED_BY := $(HERE)/judges/.ready
+JUDGES  := $(HERE)/judges/classifier.safetensors
+METRICS  = $(patsubst %,$(OUT)/metrics/%-seed0.json,$(ROWS) $(LIMITS))
+TRAINED  = $(OUT)/notebooks/07-train-a-row-$(1).ipynb
+JUDGED   = $(OUT)/notebooks/08-evaluate-a-row-$(1).ipynb
+
+# Rows run side by side, one thread each: two such processes beat one process with two threads.
+CORES := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)
+GPU   := $(shell command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi -L 2>/dev/null | head -n 1)
+AT_MOST := $(shell [ $(CORES) -lt 7 ] && echo $(CORES) || echo 7)
+JOBS  ?= $(if $(GPU),1,$(AT_MOST))
+MAKEFLAGS += -j$(JOBS)
+ifneq ($(JOBS),1)
+ONE_THREAD := OMP_NUM_THREADS=1
+endif
+
+# Real photos: where CelebA and the CelebAMask-HQ pairs are, which parser reads the photos, where its masks go.
+MASKS  ?= $(RUNS)/masks
+PARSER ?= $(RUNS)/parser/parser.safetensors
+ifdef CELEBA
+export CELEBA
+endif
+export MASKS := $(abspath $(MASKS))
+
+# The environment: Python 3.11 or 3.12 of this machine, and exactly what requirements.lock says.
+ENV    := .venv
+PYTHON := $(ENV)/bin/python
+READY  := $(ENV)/.ready
+SYSTEM_PYTHON := $(shell for p in python3.11 python3.12 python3; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null && echo $$p && break; done)
+UV     := $(shell uv --version >/dev/null 2>&1 && echo uv || echo .uv/bin/uv)
+
+# What depends on which code: one file an entry point, rewritten only when code that it reaches has changed.
+WORLD  := $(if $(filter celeba%,$(PROFILE)),celeba,drawn)
+STAMPS := $(RUNS)/.code/$(WORLD)
+CODE    = $(patsubst %,$(STAMPS)/%,$(1))
+ENTRIES := data judges evaluate tables parser masks $(patsubst notebooks/%.ipynb,%,$(wildcard notebooks/[0-9]*.ipynb))
+ifneq ($(filter-out help clean,$(or $(MAKECMDGOALS),help)),)
+ifeq ($(SYSTEM_PYTHON),)
+$(error Python 3.11 or 3.12 is needed; install one so that python3.11, python3.12 or python3 is it)
+endif
+endif
+ifneq ($(filter-out help clean env lock lab test,$(or $(MAKECMDGOALS),help)),)
+ifeq ($(WORLD)-$(and $(CELEBA),$(wildcard $(CELEBA)/.)),celeba-)
+$(error $(PROFILE) needs CelebA photos: make $(firstword $(MAKECMDGOALS)) PROFILE=$(PROFILE) CELEBA=folder, \
+which holds img_align_celeba, list_attr_celeba.txt and list_eval_partition.txt)
+endif
+STAMPED := $(shell $(SYSTEM_PYTHON) maggan/dependencies.py $(STAMPS) $(WORLD) $(ENTRIES) || echo failed)
+ifneq ($(STAMPED),)
+$(error the code does not parse: see the message above)
+endif
+endif
+
+RUN_NOTEBOOK = $(ONE_THREAD) $(PYTHON) -m maggan.notebook
+
+.DELETE_ON_ERROR:
+.SUFFIXES:
+.DEFAULT_GOAL := help
+.PHONY: help table3 row faces judges lab all-notebooks parser masks test reference lock env clean unknown-row
+
+help:  ## this text
+	@echo "make TARGET [PROFILE=$(PROFILE)] [CELEBA=folder]"
+	@sed -n 's/^\([a-z0-9-]*\):.*  ## \(.*\)/  \1@\2/p' Makefile | awk -F@ '{ printf "%-16s %s\n", $$1, $$2 }'
+
+table3: $(TABLE)  ## Table 3: faces, judges, seven rows side by side, evaluation, table
+	@echo "table3 is up to date: $(TABLE)"
+	@cat $(TABLE)
+
+row: $(if $(filter $(ROW),$(ROWS) $(LIMITS)),$(OUT)/metrics/$(ROW)-seed0.json,unknown-row)  ## one row, trained and evaluated: make row ROW=maggan
+	@echo "$(ROW) is up to date: $<"
+
+unknown-row: $(READY)
+	@$(PYTHON) -m maggan.train $(ROW) $(PROFILE)
+
+faces: $(FACES)  ## the faces of a profile, drawn or read from CELEBA
+
+judges: $(JUDGES)  ## the attribute classifier and the network behind FID
+
+parser: $(PARSER)  ## the face parser, trained on CelebAMask-HQ pairs: make parser PAIRS=folder
+
+masks: $(MASKS)/.ready  ## soft part masks of all photos in CELEBA
+
+lab: $(READY)  ## JupyterLab on the notebooks, in the locked environment
+	$(PYTHON) -m jupyter lab --notebook-dir=. notebooks/00-start-here.ipynb
+
+all-notebooks: $(TABLE) $(patsubst notebooks/%,$(OUT)/notebooks/%,$(wildcard notebooks/0[0-6]*.ipynb))  ## every notebook, executed with this profile
+
+env: $(READY)  ## the locked environment in .venv
+
+# ------------------------------------------------------------------------------------------- environment
+
+$(READY): requirements.lock pyproject.toml | $(filter .uv/%,$(UV))
+	@echo "environment: installing what requirements.lock says into $(ENV)"
+	[ -x $(PYTHON) ] || $(UV) venv --quiet --no-python-downloads --python $(SYSTEM_PYTHON) $(ENV)
+	$(UV) pip sync --quiet --python $(PYTHON) --require-hashes requirements.lock
+	$(UV) pip install --quiet --python $(PYTHON) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.uv/bin/uv:
+	$(SYSTEM_PYTHON) -m venv .uv
+	.uv/bin/python -m pip install --quiet uv
+
+requirements.lock: ;
+
+lock: $(filter .uv/%,$(UV))  ## choose versions anew and write requirements.lock
+	$(UV) pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --upgrade \
+		--no-emit-index-url --no-annotate --custom-compile-command "make lock" --quiet --output-file requirements.lock
+
+# ------------------------------------------------------------------------------------- faces to Table 3
+
+$(FACES): $(call CODE,data) $(if $(filter celeba,$(WORLD)),$(MASKS)/.ready) | $(READY)
+	MAGGAN_PLAIN=1 $(PYTHON) -m maggan.data $(PROFILE)
+	@touch $@
+
+# What the same code and settings have trained already is left as it is, and takes seconds. So weights follow
+# from the file that says they were looked at (`+@:` has make look at their time again, even under -n), but
+# only weights trained anew are newer than what they lead to. Where a product was deleted, make starts from
+# what it follows from.
+WEIGHTS = $(HERE)/$(1)-seed0/weights.safetensors
+again_without = $(if $(wildcard $(1)),,$(eval .PHONY: $(2)))
+
+$(JUDGED_BY): $(call CODE,judges) $(FACES) | $(READY)
+	$(ONE_THREAD) MAGGAN_PLAIN=1 $(PYTHON) -m maggan.judges $(PROFILE)
+	@touch $@
+
+$(JUDGES): $(JUDGED_BY)
+	+@:
+$(call again_without,$(JUDGES),$(JUDGED_BY))
+
+define TRAIN_AND_JUDGE
+$(call TRAINED,$(1)): notebooks/07-train-a-row.ipynb $(call CODE,07-train-a-row) $(FACES) | $(READY)
+	$$(RUN_NOTEBOOK) notebooks/07-train-a-row.ipynb $$@ row=$(1) profile=$(PROFILE)
+
+$(call WEIGHTS,$(1)): $(call TRAINED,$(1))
+	+@:
+
+$(call JUDGED,$(1)): notebooks/08-evaluate-a-row.ipynb $(call CODE,evaluate) $(call WEIGHTS,$(1)) $(JUDGES) | $(READY)
+	$$(RUN_NOTEBOOK) notebooks/08-evaluate-a-row.ipynb $$@ row=$(1) profile=$(PROFILE)
+
+$(OUT)/metrics/$(1)-seed0.json: $(call JUDGED,$(1))
+	+@:
+endef
+$(foreach row,$(ROWS),$(eval $(call TRAIN_AND_JUDGE,$(row))))
+$(foreach row,$(ROWS),$(call again_without,$(call WEIGHTS,$(row)),$(call TRAINED,$(row))))
+$(foreach row,$(ROWS),$(call again_without,$(OUT)/metrics/$(row)-seed0.json,$(call JUDGED,$(row))))
+
+$(patsubst %,$(OUT)/metrics/%-seed0.json,$(LIMITS)): $(OUT)/metrics/%-seed0.json: $(call CODE,evaluate) $(JUDGES) | $(READY)
+	$(ONE_THREAD) MAGGAN_PLAIN=1 $(PYTHON) -m maggan.evaluate $* $(PROFILE)
+
+$(TABLE): notebooks/09-table3.ipynb $(call CODE,09-table3) $(METRICS) $(wildcard results/paper/*.csv results/reference/$(PROFILE)/metrics/*.json) | $(READY)
+	$(RUN_NOTEBOOK) notebooks/09-table3.ipynb $(OUT)/notebooks/09-table3.ipynb profile=$(PROFILE)
+
+$(OUT)/notebooks/0%.ipynb: notebooks/0%.ipynb $(STAMPS)/0% $(FACES) $(JUDGES) | $(READY)
+	$(RUN_NOTEBOOK) $< $@ profile=$(PROFILE)
+
+# ----------------------------------------------------------------------------------- masks of real photos
+
+$(RUNS)/parser/parser.safetensors: $(call CODE,parser) | $(READY)
+	@[ -n "$(PAIRS)" ] || { echo "no parser yet: train one, PAIRS=folder of CelebAMask-HQ, or name one," \
+		"PARSER=79999_iter.pth" >&2; exit 2; }
+	MAGGAN_PLAIN=1 $(PYTHON) -m maggan.parser train --pairs "$(PAIRS)" --out $@
+
+$(MASKS)/.ready: $(call CODE,masks) $(PARSER) | $(READY)
+	MAGGAN_PLAIN=1 $(PYTHON) -m maggan.masks build --parser $(PARSER) --photos "$(CELEBA)" --out $(MASKS)
+	@touch $@
+
+# ------------------------------------------------------------------------------------- the project itself
+
+test: $(READY)  ## ruff, the tests, and every notebook at smoke size
+	$(PYTHON) -m ruff check .
+	rm -rf $(RUNS)/test
+	export MAGGAN_RUNS=$(abspath $(RUNS)/test/runs) MAGGAN_RESULTS=$(abspath $(RUNS)/test/results) OMP_NUM_THREADS=1 MAGGAN_PLAIN=1; \
+	$(PYTHON) -m maggan.data smoke && $(PYTHON) -m maggan.judges smoke && \
+	$(PYTHON) -m pytest -q -n $(AT_MOST) --dist loadgroup --nbval-lax --nbval-current-env \
+		--nbval-cell-timeout=300 --nbval-sanitize-with tests/nbval.cfg
+
+reference: $(TABLE)  ## make this run of the profile the reference that later tables are compared with
+	$(PYTHON) -m maggan.tables promote $(PROFILE)
+
+clean:  ## delete what was made for PROFILE (photos and their masks stay)
+	rm -rf $(HERE) $(OUT)

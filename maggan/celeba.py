@@ -1,0 +1,258 @@
+"""CelebA: reads the official layout, or any subset of its photos; STGAN's crop and split.
+
+One folder holds `img_align_celeba/` (or the official `img_align_celeba.zip`), `list_attr_celeba.txt` and
+`list_eval_partition.txt`, there or in the official subfolders Img, Anno and Eval. Nothing is ever downloaded.
+
+Every profile, 64 px included, uses the same crop of the aligned photo: rows 26 to 195 and columns 3 to 172. The parser
+sees that crop too, so its masks lie on the images' own grid.
+"""
+
+import io
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, UnidentifiedImageError
+from torchvision.transforms import v2
+from tqdm.auto import tqdm
+
+from .attributes import ATTRIBUTES
+from .errors import MagganError, nearest
+from .zips import read_entry
+
+PHOTO_SIZE = (178, 218)  # width, height
+CROP_TOP, CROP_LEFT, CROP_SIZE = 26, 3, 170
+# By file number, both ends included: STGAN's split. Its test faces are the official ones.
+SPLITS = {"train": (1, 182_000), "validation": (182_001, 182_637), "test": (182_638, 202_599)}
+FIRST_OFFICIAL_TEST = SPLITS["test"][0]
+SHOWN = 10  # of one kind of problem, this many lines; then their number
+
+WHAT_TO_GET = (
+    "get CelebA's img_align_celeba.zip (unpacked or not), list_attr_celeba.txt and list_eval_partition.txt, "
+    "put them into one folder, and name it: CELEBA=folder."
+)
+
+
+def warn(text):
+    """One line on standard error, beside a progress bar if there is one."""
+    tqdm.write(f"maggan: {text}", file=sys.stderr)
+
+
+class CelebA:
+    """The faces that are here: photos with a usable row of labels.
+
+    Open it with `CelebA.open(folder)`. Safe to use from several threads and processes at once.
+    """
+
+    def __init__(self, photos, labels):
+        self._photos = photos  # file name -> path, or (zip file, its entry)
+        self._labels = labels  # file name -> (13,) uint8
+        self._names = sorted(photos.keys() & labels.keys(), key=file_number)
+
+    @classmethod
+    def open(cls, folder, strict=False):
+        """Read the label files and list the photos; a full set takes about two seconds.
+
+        Bad rows, photos without a row and a wrong split file are told in one line each and left out; with `strict`,
+        and then for labelled photos that are not here too, they raise. Raises MagganError saying what to get if the
+        folder or one of its files is missing.
+        """
+        folder = Path(folder).expanduser()
+        if not folder.is_dir():
+            raise MagganError(f"{folder}: there is no such folder; {WHAT_TO_GET}")
+        labels_file = _find(folder, "list_attr_celeba.txt", "Anno")
+        partition_file = _find(folder, "list_eval_partition.txt", "Eval")
+        photos = list_photos(folder)
+        labels, problems = read_attributes(labels_file)
+        problems += check_partition(partition_file, photos)
+        unlabelled = sorted(photos.keys() - labels.keys())
+        problems += [f"{name}: no usable row in {labels_file.name}; left out" for name in unlabelled]
+        missing = len(labels.keys() - photos.keys())
+        if strict and missing:
+            problems.append(f"{folder}: {missing} of {len(labels)} labelled photos are not here")
+        if strict and problems:
+            raise MagganError(f"{problems[0]} ({len(problems)} problems in all)")
+        _report(problems, f"{folder}: {len(problems)} problems in the label files")
+        faces = cls(photos, labels)
+        if not faces._names:
+            raise MagganError(f"{folder}: none of its {len(photos)} photos has a row of labels; {WHAT_TO_GET}")
+        return faces
+
+    def __len__(self):
+        return len(self._names)
+
+    def names(self, split):
+        """File names of "train", "validation" or "test", in file order: photos that are here and have labels."""
+        if split not in SPLITS:
+            raise nearest(split, SPLITS, "split")
+        first, last = SPLITS[split]
+        return [name for name in self._names if first <= file_number(name) <= last]
+
+    def attributes(self, names):
+        """The 13 attributes of the named faces: (N, 13) uint8 of 0 and 1."""
+        return torch.from_numpy(np.stack([self._labels[self._known(name)] for name in names]))
+
+    def photo(self, name):
+        """The aligned photo, PIL RGB of 178 x 218; MagganError naming the file if it is broken or cut short."""
+        return open_photo(name, self._photos[self._known(name)])
+
+    def face(self, name, size):
+        """STGAN's crop of the photo, resized with antialiased bicubic: (3, size, size) uint8."""
+        return resize_face(crop_face(self.photo(name)), size)
+
+    def faces(self, names, size, strict=False):
+        """Yield (name, face) of the named photos; one that cannot be read is told in one line, or raises if `strict`.
+
+        Ends with the number left out, if any.
+        """
+        left_out = 0
+        for name in names:
+            try:
+                face = self.face(name, size)
+            except MagganError as error:
+                if strict:
+                    raise
+                warn(f"{error} Left out.")
+                left_out += 1
+                continue
+            yield name, face
+        if left_out:
+            warn(f"{left_out} of {len(names)} photos left out.")
+
+    def _known(self, name):
+        if name not in self._photos or name not in self._labels:
+            raise MagganError(f"{name}: no such photo with labels here.")
+        return name
+
+
+def file_number(name):
+    """The number in a photo's file name, as the split takes it: "000123.jpg" -> 123."""
+    return int(Path(name).stem)
+
+
+def crop_face(photo):
+    """STGAN's crop of an aligned photo (PIL, 178 x 218): (3, 170, 170) uint8."""
+    right, bottom = CROP_LEFT + CROP_SIZE, CROP_TOP + CROP_SIZE
+    return v2.functional.pil_to_tensor(photo.crop((CROP_LEFT, CROP_TOP, right, bottom)))
+
+
+def resize_face(face, size):
+    """Antialiased bicubic: (3, H, W) uint8 -> (3, size, size) uint8."""
+    return v2.functional.resize(face, [size, size], v2.InterpolationMode.BICUBIC, antialias=True)
+
+
+def read_attributes(path):
+    """The label file: ({file name: (13,) uint8 of 0 and 1}, [problems, one line each]).
+
+    Spacing may be uneven, lines end in CR LF or LF. Raises MagganError if the line of names is not as it should be.
+    """
+    lines = path.read_text(encoding="ascii", errors="replace").splitlines()
+    columns = lines[1].split() if len(lines) > 1 else []
+    absent = [name for name in ATTRIBUTES if name not in columns]
+    if absent or not lines[0].strip().isdigit():
+        raise MagganError(
+            f"{path}: its first line must be a count and its second name the attributes"
+            + (f" ({absent[0]} is missing)" if absent else "") + "; get the file again."
+        )  # fmt: skip
+    chosen = [columns.index(name) for name in ATTRIBUTES]
+    labels, problems = {}, []
+    for number, line in enumerate(lines[2:], start=3):
+        fields = line.split()
+        if not fields:
+            continue
+        name, values = fields[0], fields[1:]
+        if len(values) != len(columns) or not set(values) <= {"1", "-1"} or not Path(name).stem.isdigit():
+            problems.append(f"{path}, line {number}: bad row ({' '.join(fields)[:40]}); left out")
+        elif name in labels:
+            problems.append(f"{path}, line {number}: a second row for {name}; left out")
+        else:
+            labels[name] = np.array([values[i] == "1" for i in chosen], np.uint8)
+    rows = len(labels) + len(problems)
+    if rows != int(lines[0]):
+        problems.append(f"{path}: {rows} rows, but its first line says {int(lines[0])}; is the file cut short?")
+    return labels, problems
+
+
+def check_partition(path, photos):
+    """Problems with the official split file, one line each: bad rows, and photos it puts on the other side of test.
+
+    The split itself goes by file number, as STGAN's does; this only makes sure that no official test face is trained
+    on and none is tested that is not one.
+    """
+    problems = []
+    for number, line in enumerate(path.read_text(encoding="ascii", errors="replace").splitlines(), start=1):
+        fields = line.split()
+        if not fields:
+            continue
+        if len(fields) != 2 or fields[1] not in ("0", "1", "2") or not Path(fields[0]).stem.isdigit():
+            problems.append(f"{path}, line {number}: bad row ({line.strip()[:40]})")
+        elif fields[0] in photos and (fields[1] == "2") != (file_number(fields[0]) >= FIRST_OFFICIAL_TEST):
+            problems.append(f"{path}, line {number}: {fields[0]} is in split {fields[1]}, against its number")
+    return problems
+
+
+def _report(problems, summary):
+    """Tell the problems, the first few in full, then how many there are."""
+    for problem in problems[:SHOWN]:
+        warn(problem)
+    if len(problems) > SHOWN:
+        warn(f"... and {len(problems) - SHOWN} more.")
+    if problems:
+        warn(f"{summary}.")
+
+
+def _find(folder, name, subfolder):
+    """The file in the folder or its official subfolder, or MagganError saying what to get."""
+    for path in (folder / name, folder / subfolder / name):
+        if path.is_file():
+            return path
+    raise MagganError(f"{folder}: {name} is missing; {WHAT_TO_GET}")
+
+
+def list_photos(folder):
+    """Every photo in `folder`, which may be the zip file itself: {file name: path, or (zip file, its entry)}.
+
+    Looks for img_align_celeba/ or img_align_celeba.zip in the folder (or its subfolder Img), else for photos in it.
+    Raises MagganError saying what to get if there is none.
+    """
+    folder = Path(folder).expanduser()
+    for place in (folder / "img_align_celeba", folder / "Img" / "img_align_celeba", folder):
+        archive = place if place.suffix == ".zip" else place.with_suffix(".zip")
+        if place.is_dir():
+            photos = {path.name: path for path in place.glob("*.jpg") if path.stem.isdigit()}
+        elif archive.is_file():
+            photos = _zipped_photos(archive)
+        else:
+            continue
+        if photos:
+            return photos
+    raise MagganError(f"{folder}: neither img_align_celeba/ nor img_align_celeba.zip is here; {WHAT_TO_GET}")
+
+
+def _zipped_photos(archive):
+    try:
+        with zipfile.ZipFile(archive) as file:
+            entries = [(Path(entry.filename), entry) for entry in file.infolist()]
+    except (zipfile.BadZipFile, OSError) as error:
+        raise MagganError(f"{archive}: not a whole zip file ({error}); get it again.") from None
+    return {path.name: (archive, entry) for path, entry in entries if path.suffix == ".jpg" and path.stem.isdigit()}
+
+
+def open_photo(name, where):
+    """One photo of `list_photos`, PIL RGB of 178 x 218; MagganError naming the file if it is broken or cut short."""
+    in_zip = isinstance(where, tuple)
+    shown = f"{where[0]}: {name}" if in_zip else where
+    try:
+        image = Image.open(io.BytesIO(read_entry(*where)) if in_zip else where)
+        image.load()
+    except (OSError, SyntaxError) as error:
+        reason = "not an image" if isinstance(error, UnidentifiedImageError) else error
+        raise MagganError(f"{shown}: not a whole JPEG ({reason}); get the photo again.") from None
+    if image.size != PHOTO_SIZE:
+        raise MagganError(
+            f"{shown}: is {image.width} x {image.height}; aligned photos are 178 x 218: "
+            "take img_align_celeba, not the photos in the wild."
+        )
+    return image.convert("RGB")

@@ -1,0 +1,258 @@
+"""The mask store: its error bound, its checks, and builds that are killed."""
+
+import json
+import multiprocessing
+import os
+import random
+import signal
+import time
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+
+from maggan import masks
+from maggan.attributes import PARTS
+from maggan.errors import MagganError, cli
+from maggan.maskbuild import _only_writer, build_masks
+from maggan.masks import MaskStore, compress, expand, quantise
+from maggan.parser import BiSeNet
+
+
+def soft_masks(seed, vague=1.0):
+    """A parser's kind of output: smooth probabilities (19, 256, 256)."""
+    logits = torch.randn(1, 19, 8, 8, generator=torch.Generator().manual_seed(seed)) * 4 / vague
+    return torch.nn.functional.interpolate(logits, (256, 256), mode="bilinear").softmax(1)[0]
+
+
+@pytest.fixture
+def store(tmp_path, monkeypatch):
+    """Six faces in three shards."""
+    monkeypatch.setattr(masks, "SHARD_FACES", 2)
+    with MaskStore.create(tmp_path / "masks", parser="abc") as store:
+        for i in range(6):
+            store[f"{i:06d}.jpg"] = soft_masks(i)
+    return store
+
+
+@pytest.mark.parametrize("parts", [soft_masks(0), soft_masks(1, vague=8.0), soft_masks(2, vague=0.05)])
+def test_error_is_at_most_one_level(parts):
+    back = expand(compress(quantise(parts).numpy()))
+    assert back.shape == (19, 256, 256) and back.dtype == torch.float32
+    assert float(back.min()) >= 0 and float(back.max()) <= 1
+    assert float((back - parts).abs().max()) <= 1 / 255 + 1e-6
+
+
+def test_quantise_at_every_value():
+    """The bound holds for each probability; 0 and 1 come back exactly."""
+    values = torch.cat([torch.linspace(0, 1, 256), torch.linspace(0, 1, 100_001)])
+    back = (quantise(values) * (2 / 255)).clamp(max=1)
+    assert float((back - values).abs().max()) <= 1 / 255 + 1e-6
+    certain = torch.zeros(19, 256, 256)
+    certain[3] = 1
+    assert torch.equal(expand(compress(quantise(certain).numpy())), certain)
+
+
+def test_round_trip(store):
+    again = MaskStore.open(store.path, parser="abc")
+    assert again.names() == [f"{i:06d}.jpg" for i in range(6)] == store.names()
+    assert len(again) == 6 and "000003.jpg" in again and "000006.jpg" not in again
+    for i in (5, 0, 3):  # in any order
+        assert float((again[f"{i:06d}.jpg"] - soft_masks(i)).abs().max()) <= 1 / 255 + 1e-6
+    assert len(list(store.path.glob("masks-*.zip"))) == 3
+    assert again.verify() == []
+    with pytest.raises(MagganError, match="no masks of 000006.jpg"):
+        again["000006.jpg"]
+
+
+def test_sizes(store):
+    whole = store["000000.jpg"]
+    for size in (64, 100, 256, 512):
+        parts = store.sized("000000.jpg", size)
+        assert parts.shape == (19, size, size)
+        torch.testing.assert_close(parts.sum(0), torch.ones(size, size))
+    area = whole.reshape(19, 64, 4, 64, 4).mean((2, 4))
+    torch.testing.assert_close(store.sized("000000.jpg", 64), area / area.sum(0))
+
+
+def test_waiting_faces_can_be_read(tmp_path):
+    with MaskStore.create(tmp_path / "masks") as store:
+        store["a.jpg"] = soft_masks(0)
+        assert "a.jpg" in store and store["a.jpg"].shape == (19, 256, 256)
+        assert not list(store.path.glob("*.zip"))
+    assert MaskStore.open(tmp_path / "masks").names() == ["a.jpg"]
+    with pytest.raises(MagganError, match="19 x 256 x 256"):
+        store["b.jpg"] = torch.zeros(19, 64, 64)
+
+
+def test_going_on_wants_the_same_parser(store):
+    assert len(MaskStore.create(store.path, parser="abc")) == 6
+    for refused in (lambda: MaskStore.create(store.path, parser="xyz"), lambda: MaskStore.open(store.path, parser="z")):
+        with pytest.raises(MagganError, match="another parser"):
+            refused()
+
+
+def found(path):
+    """What opening and verifying finds: a list of lines."""
+    try:
+        return MaskStore.open(path).verify()
+    except MagganError as error:
+        return [str(error)]
+
+
+@pytest.mark.parametrize("damage", ["empty", "cut", "longer", "foreign", "gone note", "empty note", "other order"])
+def test_damage_is_found(store, damage, tmp_path):
+    shard = sorted(store.path.glob("masks-*.zip"))[1]
+    note = store.path / "store.json"
+    if damage == "empty":
+        shard.write_bytes(b"")
+    elif damage == "cut":
+        shard.write_bytes(shard.read_bytes()[:-1000])
+    elif damage == "longer":
+        shard.write_bytes(shard.read_bytes() + b"\0")
+    elif damage == "foreign":
+        with MaskStore.create(tmp_path / "other", parser="other") as other:
+            other["000009.jpg"] = soft_masks(9)
+        foreign = next(other.path.glob("*.zip"))
+        foreign.rename(store.path / foreign.name)
+        shard = store.path / foreign.name
+    elif damage == "gone note":
+        note.unlink()
+    elif damage == "empty note":
+        note.write_bytes(b"")
+    else:
+        about = json.loads(note.read_text())
+        about["parts"].reverse()
+        note.write_text(json.dumps(about))
+    lines = found(store.path)
+    assert len(lines) == 1 and "\n" not in lines[0]
+    assert (shard.name if "note" not in damage and damage != "other order" else "masks") in lines[0]
+
+
+def test_any_changed_byte_is_found(store):
+    """Each of 60 bytes drawn at random, changed alone, in every file of the store."""
+    files = sorted(store.path.iterdir())
+    draw = random.Random(0)
+    for _ in range(60):
+        path = draw.choice(files)
+        whole = path.read_bytes()
+        damaged = bytearray(whole)
+        damaged[draw.randrange(len(whole))] ^= draw.randrange(1, 256)
+        path.write_bytes(damaged)
+        assert found(store.path), path
+        path.write_bytes(whole)
+    assert found(store.path) == []
+
+
+def test_shard_gone_while_open(store):
+    shard = next(store.path.glob("masks-*.zip"))
+    shard.unlink()
+    assert len(store.verify()) == 1
+
+
+def test_damaged_face_is_named(store):
+    shard, entry = store._entries["000003.jpg"]
+    data = bytearray(shard.read_bytes())
+    data[entry.header_offset + 2000] ^= 1
+    shard.write_bytes(data)
+    with pytest.raises(MagganError, match="000003.jpg"):
+        MaskStore.open(store.path)["000003.jpg"]
+
+
+def write_photos(folder, count):
+    folder.mkdir()
+    for i in range(count):
+        photo = np.random.default_rng(i).integers(0, 256, (10, 8, 3), np.uint8)
+        Image.fromarray(photo).resize((178, 218)).save(folder / f"{i + 1:06d}.jpg")
+    return folder
+
+
+@pytest.fixture
+def weights(tmp_path):
+    torch.manual_seed(0)
+    path = tmp_path / "parser.safetensors"
+    save_file(BiSeNet().state_dict(), path, {"size": "32", "parts": " ".join(PARTS)})
+    return path
+
+
+def test_build_leaves_out_bad_photos(tmp_path, weights, capsys):
+    photos = write_photos(tmp_path / "photos", 5)
+    data = (photos / "000002.jpg").read_bytes()
+    (photos / "000002.jpg").write_bytes(data[: len(data) // 2])
+    store = build_masks(weights, photos, tmp_path / "masks", batch=2)
+    assert store.names() == ["000001.jpg", "000003.jpg", "000004.jpg", "000005.jpg"]
+    told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("maggan:")]
+    assert "000002.jpg" in told[0] and "1 of 5 photos left out" in told[1]
+    assert store.notes["input"] == 32 and store.notes["crop"] == [26, 3, 170]
+
+
+def test_build_goes_on_after_kill(tmp_path, weights, monkeypatch):
+    """Killed with SIGKILL again and again, a build ends with the same masks as one left alone."""
+    photos = write_photos(tmp_path / "photos", 12)
+    monkeypatch.setattr(masks, "SHARD_FACES", 2)
+    whole = build_masks(weights, photos, tmp_path / "whole", batch=2)
+    out = tmp_path / "masks"
+    put = MaskStore.put
+    for shards in (1, 3):
+        with monkeypatch.context() as slowed:  # so that the kill falls into the build
+            slowed.setattr(MaskStore, "put", lambda *arguments: (time.sleep(0.05), put(*arguments)))
+            build = multiprocessing.get_context("fork").Process(target=build_masks, args=(weights, photos, out))
+            build.start()
+        while build.is_alive() and len(list(out.glob("masks-*.zip"))) < shards:
+            time.sleep(0.01)
+        build.kill()
+        build.join()
+        assert build.exitcode == -signal.SIGKILL
+        killed = MaskStore.open(out)
+        assert shards * 2 <= len(killed) < 12 and killed.verify() == []
+    (out / ".masks-0.zip.1.partial").write_bytes(b"half")
+    done = build_masks(weights, photos, out, batch=2)
+    assert done.names() == whole.names() and done.verify() == []
+    assert not list(out.glob(".*.partial"))
+    for name in whole.names():
+        assert torch.equal(done[name], whole[name])
+
+
+def test_damaged_shard_is_made_anew(tmp_path, weights, monkeypatch):
+    photos = write_photos(tmp_path / "photos", 4)
+    monkeypatch.setattr(masks, "SHARD_FACES", 2)
+    first = build_masks(weights, photos, tmp_path / "masks", batch=2)
+    shard = sorted(first.path.glob("masks-*.zip"))[0]
+    whole = shard.read_bytes()
+    shard.write_bytes(b"")
+    with pytest.raises(MagganError, match=shard.name):
+        build_masks(weights, photos, tmp_path / "masks")
+    shard.unlink()
+    build_masks(weights, photos, tmp_path / "masks", batch=2)
+    assert shard.read_bytes() == whole
+
+
+def test_only_one_build_writes(tmp_path, weights):
+    photos = write_photos(tmp_path / "photos", 1)
+    store = build_masks(weights, photos, tmp_path / "masks")
+    with _only_writer(store), pytest.raises(MagganError, match="another build"):
+        build_masks(weights, photos, tmp_path / "masks")
+
+
+def test_command_line_errors_are_one_line(store, capsys):
+    verify = ["verify", "--store", str(store.path)]
+    masks.main(verify)
+    assert "masks of 6 faces" in capsys.readouterr().out
+    next(store.path.glob("masks-*.zip")).write_bytes(b"")
+    with pytest.raises(SystemExit) as ended:
+        cli(lambda: masks.main(verify))
+    told = capsys.readouterr().err.splitlines()
+    assert ended.value.code == 2 and len(told) == 1 and "masks-" in told[0]
+
+
+def test_real_masks():
+    folder = os.environ.get("MAGGAN_REAL_MASKS")
+    if not folder:
+        pytest.skip("real masks are not here: MAGGAN_REAL_MASKS names no store")
+    store = MaskStore.open(folder)
+    sizes = [entry.compress_size for _, entry in store._entries.values()]
+    assert np.mean(sizes) <= 60_000
+    parts = store.sized(store.names()[0], 64)
+    assert parts[PARTS.index("skin")].mean() > 0.1

@@ -1,0 +1,260 @@
+"""The networks of rows (i) to (vii): STGAN's generator, MagGAN's, and one discriminator with two heads.
+
+Widths come from the config. Sizes in comments: B batch, C = 13 attributes, P = 19 parts, d channels of a level.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from .attributes import ATTRIBUTES, PARTS
+from .errors import MagganError
+from .regions import spatial_condition
+
+C = len(ATTRIBUTES)
+
+
+def level_widths(width, levels, max_width):
+    """Channels of each encoder level, doubling up to the cap."""
+    return [min(width * 2**i, max_width) for i in range(levels)]
+
+
+def to_grid(maps, like):
+    """Area-average condition maps (B, C, H, W) to the grid of `like` (reading 9)."""
+    return F.adaptive_avg_pool2d(maps, like.shape[-2:])
+
+
+class Encoder(nn.Module):
+    """Stride-2 convolutions with batch norm: (B, 3, S, S) -> features at S/2, S/4, ... (shallow to deep)."""
+
+    def __init__(self, widths):
+        super().__init__()
+        self.layers = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(a, b, 4, 2, 1, bias=False), nn.BatchNorm2d(b), nn.LeakyReLU(0.2))
+            for a, b in zip([3, *widths], widths, strict=False)
+        )
+
+    def forward(self, x):
+        features = []
+        for layer in self.layers:
+            x = layer(x)
+            features.append(x)
+        return features
+
+
+class STU(nn.Module):
+    """STGAN's Selective Transfer Unit: lets the change pick what of an encoder feature goes to the decoder.
+
+    A convolution over concatenated inputs is a sum of two, so the encoder feature's share of the three gates
+    (`prepare`) is computed once for every edit of an image.
+    """
+
+    def __init__(self, state, d):
+        super().__init__()
+        self.upsample = nn.ConvTranspose2d(state + C, d, 4, 2, 1)
+        self.of_feature = nn.Conv2d(d, 3 * d, 3, 1, 1)  # r, z and h
+        self.of_state = nn.Conv2d(d, 2 * d, 3, 1, 1, bias=False)  # r and z
+        self.of_reset = nn.Conv2d(d, d, 3, 1, 1, bias=False)  # h
+
+    def prepare(self, feature):
+        return self.of_feature(feature)  # (B, d, h, w) -> (B, 3d, h, w)
+
+    def forward(self, prepared, state, condition):
+        """prepared (B, 3d, h, w), state (B, s, h/2, w/2), condition (B, C, h/2, w/2) -> output, new state."""
+        state = self.upsample(torch.cat([state, condition], 1))  # (B, d, h, w)
+        of_r, of_z, of_h = prepared.chunk(3, 1)
+        state_r, state_z = self.of_state(state).chunk(2, 1)
+        reset = torch.sigmoid(of_r + state_r) * state
+        update = torch.sigmoid(of_z + state_z)
+        candidate = torch.tanh(of_h + self.of_reset(reset))
+        return torch.lerp(state, candidate, update), reset
+
+
+class SPADE(nn.Module):
+    """De-normalise a layer-normalised feature with gamma and beta computed from a condition (reading 8)."""
+
+    def __init__(self, d, condition, hidden):
+        super().__init__()
+        self.norm = nn.GroupNorm(1, d, affine=False)
+        self.shared = nn.Conv2d(condition, hidden, 3, 1, 1)
+        self.modulate = nn.Conv2d(hidden, 2 * d, 3, 1, 1)
+
+    def forward(self, x, condition):
+        gamma, beta = self.modulate(F.relu(self.shared(condition))).chunk(2, 1)
+        return self.norm(x) * (1 + gamma) + beta
+
+
+class SegmentationBranch(nn.Module):
+    """Row (vii): an FCN head that reads the 19 parts off the encoder's features, deep to shallow."""
+
+    def __init__(self, widths):
+        super().__init__()
+        self.scores = nn.ModuleList(nn.Conv2d(d, len(PARTS), 1) for d in widths)
+
+    def forward(self, features, size):
+        """features shallow to deep -> logits (B, 19, size, size)."""
+        logits = 0
+        for feature, score in zip(reversed(features), reversed(self.scores), strict=True):
+            if torch.is_tensor(logits):
+                logits = F.interpolate(logits, feature.shape[-2:], mode="bilinear", align_corners=False)
+            logits = logits + score(feature)
+        return F.interpolate(logits, (size, size), mode="bilinear", align_corners=False)
+
+
+class Generator(nn.Module):
+    """G(x, att_diff) of eq. 1 for every row of Table 3.
+
+    With conditioning "uniform" and no SPADE it is STGAN's generator (74,998,771 parameters at width 64, five
+    levels); with "mask", Att_diff is eq. 12's; with SPADE, each decoder level is layer-normalised and
+    modulated by [STU output; Att_diff] instead of being concatenated with it.
+    """
+
+    def __init__(self, config):
+        super().__init__()
+        widths = level_widths(config.width, config.levels, config.max_width)
+        deep, *skips = reversed(widths)
+        self.config = config
+        self.encoder = Encoder(widths)
+        self.stus = nn.ModuleList(STU(s, d) for s, d in zip(list(reversed(widths)), skips, strict=False))
+        self.segment = SegmentationBranch(widths) if config.masks == "branch" else None
+        outputs = [deep, *skips[:-1]]  # the decoder's channels at each skip's grid
+        self.ups, self.norms = nn.ModuleList(), nn.ModuleList()
+        entering = deep + C
+        for out, d in zip(outputs, skips, strict=True):
+            self.ups.append(nn.ConvTranspose2d(entering, out, 4, 2, 1, bias=config.spade))
+            condition = (d if config.spade_condition == "stu" else out) + C
+            self.norms.append(SPADE(out, condition, 2 * config.width) if config.spade else nn.BatchNorm2d(out))
+            entering = out if config.spade else out + d + C
+            if config.spade and config.spade_condition == "decoder":
+                entering += d  # gamma and beta do not see the STU then, so it is concatenated
+        self.last = last_layer(entering, config.last_layer)
+
+    @property
+    def stride(self):
+        """The side of the image must be a multiple of this."""
+        return 2**self.config.levels
+
+    def forward(self, images, att_diff, parts=None):
+        """Edit images: (B, 3, S, S) in [-1, 1], att_diff (B, 13), parts (B, 19, S, S) -> (B, 3, S, S).
+
+        `parts` may be None for rows that do not look at the parser's masks.
+        """
+        encoded = self.encode(images, parts)
+        return self.decode(encoded, att_diff)
+
+    def edit_and_reconstruct(self, images, att_diff, parts=None):
+        """G(x, att_diff), G(x, 0) and the branch's logits (or None), encoding x once."""
+        encoded = self.encode(images, parts)
+        return self.decode(encoded, att_diff), self.decode(encoded, torch.zeros_like(att_diff)), encoded["logits"]
+
+    def edits(self, images, att_diffs, parts=None):
+        """K edits of each image: att_diffs (B, K, 13) -> (B, K, 3, S, S), encoding each image once."""
+        encoded = self.encode(images, parts)
+        k = att_diffs.shape[1]
+        repeated = {
+            name: [v.repeat_interleave(k, 0) for v in value] if isinstance(value, list)
+            else None if value is None else value.repeat_interleave(k, 0)
+            for name, value in encoded.items()
+        }  # fmt: skip
+        return self.decode(repeated, att_diffs.flatten(0, 1)).unflatten(0, (-1, k))
+
+    def encode(self, images, parts=None):
+        """All that does not depend on the change: deepest feature, the STUs' prepared gates, the parts."""
+        size = images.shape[-1]
+        if images.shape[-2] != size or size % self.stride:
+            shape = "x".join(map(str, images.shape[-2:]))
+            raise MagganError(f"images are {shape}; they must be square, with a side divisible by {self.stride}.")
+        features = self.encoder(images)
+        logits = None
+        if self.segment is not None:
+            logits = self.segment(features, size)
+            parts = logits.softmax(1)
+        elif self.config.conditioning == "mask" and parts is None:
+            raise MagganError(f"row {self.config.variant} is guided by masks: pass the parts of the images.")
+        gates = [stu.prepare(f) for stu, f in zip(self.stus, reversed(features[:-1]), strict=True)]
+        return {"deep": features[-1], "gates": gates, "parts": parts, "logits": logits}
+
+    def condition(self, att_diff, parts):
+        """Att_diff: eq. 12 at full size, or att_diff on a grid of one pixel, to be expanded."""
+        if self.config.conditioning == "mask":
+            return spatial_condition(parts, att_diff, self.config.table)
+        return att_diff[:, :, None, None]
+
+    def decode(self, encoded, att_diff):
+        """From what `encode` gave and the change (B, 13) to the edited image (B, 3, S, S)."""
+        full = self.condition(att_diff, encoded["parts"])
+        state = encoded["deep"]
+        here = to_grid(full, state)
+        x = torch.cat([state, here], 1)
+        for stu, gates, up, norm in zip(self.stus, encoded["gates"], self.ups, self.norms, strict=True):
+            skip, state = stu(gates, state, here)
+            here = to_grid(full, skip)
+            x = up(x)
+            if not self.config.spade:
+                x = torch.cat([F.relu(norm(x)), skip, here], 1)
+            elif self.config.spade_condition == "stu":
+                x = F.relu(norm(x, torch.cat([skip, here], 1)))
+            else:
+                x = torch.cat([F.relu(norm(x, torch.cat([x, here], 1))), skip], 1)
+        return torch.tanh(self.last(x))
+
+
+def last_layer(channels, kind):
+    """To colour at full size: STGAN's transposed convolution, or resize and convolve (no checkerboard)."""
+    if kind == "deconv":
+        return nn.ConvTranspose2d(channels, 3, 4, 2, 1)
+    return nn.Sequential(nn.Upsample(scale_factor=2, mode="bilinear"), nn.Conv2d(channels, 3, 5, 1, 2))
+
+
+class Discriminator(nn.Module):
+    """D_adv and D_att: one convolutional trunk, two heads (STGAN's; 44,718,990 parameters at 128 px)."""
+
+    def __init__(self, config):
+        super().__init__()
+        widths = level_widths(config.critic_width, config.levels, config.max_width)
+        flat = widths[-1] * (config.size // 2**config.levels) ** 2
+        self.noise = config.attribute_noise
+        self.trunk = trunk(widths, CRITIC_NORMS[config.critic_norm])
+        self.own_trunk = trunk(widths, nn.BatchNorm2d) if config.attribute_trunk == "own" else None
+        self.adv, self.att = head(flat, config.head_width, 1), head(flat, config.head_width, C)
+
+    def forward(self, images, noise=None):
+        """images (B, 3, S, S) -> the critic's value (B,) and 13 attribute logits (B, 13).
+
+        `noise` (B, 3, S, S), standard normal, blurs what D_att sees where the recipe asks for it.
+        """
+        features = self.trunk(images).flatten(1)
+        critic = self.adv(features).squeeze(1)
+        if self.own_trunk is None and not self.noise:
+            return critic, self.att(features)
+        seen = images if noise is None else images + self.noise * noise
+        return critic, self.att((self.own_trunk or self.trunk)(seen).flatten(1))
+
+    def critic(self, images):
+        """D_adv alone, for the gradient penalty: (B, 3, S, S) -> (B,)."""
+        return self.adv(self.trunk(images).flatten(1)).squeeze(1)
+
+
+# Instance norm, STGAN's, hides from the critic how strong a colour is; layer norm does not.
+CRITIC_NORMS = {"instance": lambda d: nn.InstanceNorm2d(d, affine=True), "layer": lambda d: nn.GroupNorm(1, d)}
+
+
+def trunk(widths, norm):
+    """Stride-2 convolutions, normalised, leaky."""
+    layers = []
+    for a, b in zip([3, *widths], widths, strict=False):
+        layers += [nn.Conv2d(a, b, 4, 2, 1, bias=False), norm(b), nn.LeakyReLU(0.2)]
+    return nn.Sequential(*layers)
+
+
+def head(flat, hidden, out):
+    """Two fully connected layers."""
+    return nn.Sequential(nn.Linear(flat, hidden), nn.LeakyReLU(0.2), nn.Linear(hidden, out))
+
+
+def initialise(module):
+    """STGAN's start: Xavier-uniform weights, zero biases."""
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+        nn.init.xavier_uniform_(module.weight)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

@@ -1,0 +1,89 @@
+"""Profiles: where the faces come from, their size, and how long to train. Nothing else depends on one."""
+
+from dataclasses import dataclass
+
+from .errors import nearest
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One world at one size.
+
+    `None` for a number of faces means all that the split has. `width` is the generator's first level,
+    `levels` the number of stride-2 convolutions, `max_width` the cap on channels.
+    """
+
+    name: str
+    world: str  # "drawn" or "celeba"
+    size: int  # pixels
+    recipe: str  # the key of RECIPES in variants.py
+    iterations: int  # generator steps
+    batch: int
+    width: int = 64
+    levels: int = 5
+    max_width: int = 1024
+    critic_width: int = 64
+    head_width: int = 1024
+    train_faces: int | None = None
+    decorrelated_faces: int | None = None  # more training faces, drawn worlds only
+    validation_faces: int | None = None
+    test_faces: int | None = None
+    judge_width: int = 16
+    judge_epochs: int = 25
+    features: str = "inception"  # the network behind FID: "inception" (2048-d) or "small"
+    sample_every: int = 1000
+    note: str = ""
+
+
+def _drawn(size, **changes):
+    numbers = dict(train_faces=20_000, decorrelated_faces=10_000, validation_faces=637, test_faces=2_000)
+    return Profile(f"drawn{size}", "drawn", size, **{**_gpu(size), **numbers, **changes})
+
+
+def _celeba(size, **changes):
+    return Profile(f"celeba{size}", "celeba", size, **{**_gpu(size), **changes})
+
+
+def _gpu(size):
+    """The paper's widths and STGAN's schedule: 200 epochs of 947 generator steps; smaller batches above 128."""
+    batch = {64: 32, 128: 32, 256: 16, 512: 8, 1024: 4}[size]
+    return dict(recipe="stgan", iterations=189_400 * 32 // batch, batch=batch, judge_width=16)
+
+
+_SMALL = dict(
+    recipe="small", width=16, levels=4, max_width=128, critic_width=32, head_width=256, batch=16,
+    features="small", sample_every=250,
+)  # fmt: skip
+
+PROFILES = {
+    profile.name: profile
+    for profile in (
+        Profile(
+            "smoke", "drawn", 32, **{**_SMALL, "width": 8, "levels": 3, "critic_width": 8, "head_width": 16,
+            "batch": 4, "sample_every": 4}, iterations=8, train_faces=64, decorrelated_faces=32,
+            validation_faces=16, test_faces=16, judge_width=4, judge_epochs=1, note="not a result",
+        ),  # fmt: skip
+        _drawn(
+            64, **{**_SMALL, "iterations": 2000}, train_faces=6_000, decorrelated_faces=6_000,
+            validation_faces=256, test_faces=600, judge_epochs=5,
+        ),  # fmt: skip
+        _drawn(128, iterations=40_000),
+        _drawn(256, iterations=80_000),
+        _drawn(512, iterations=80_000),
+        _drawn(1024, iterations=80_000),
+        _celeba(64, **{**_SMALL, "iterations": 6000}),
+        _celeba(128),
+        _celeba(256),
+        _celeba(512),
+        _celeba(1024),
+    )
+}
+
+
+def profile(name):
+    """The profile called `name`; MagganError with the nearest right name if there is none."""
+    if isinstance(name, Profile):
+        return name
+    if name not in PROFILES:
+        raise nearest(name, list(PROFILES), "profile")
+    return PROFILES[name]

@@ -1,0 +1,121 @@
+"""The rows of Table 3: each a small diff from one base, all on the same recipe."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, fields, replace
+
+from .errors import nearest
+from .profiles import profile as get_profile
+
+# Row -> what differs from the base, which is row (i), STGAN.
+VARIANTS = {
+    "stgan": {},
+    "stgan-cycle": {"reconstruction": "cycle"},
+    "stgan-mre": {"lambda_3": 100.0},
+    "maggan-no-mre": {"conditioning": "mask", "spade": True},
+    "maggan-no-spade": {"conditioning": "mask", "lambda_3": 100.0},
+    "maggan": {"conditioning": "mask", "spade": True, "lambda_3": 100.0},
+    "maggan-seg": {"conditioning": "mask", "spade": True, "lambda_3": 100.0, "masks": "branch"},
+}
+
+# Row -> its number and name in the paper's Table 3.
+TITLES = {
+    "stgan": "(i) STGAN",
+    "stgan-cycle": "(ii) STGAN+cycle",
+    "stgan-mre": "(iii) STGAN w/ L_mre",
+    "maggan-no-mre": "(iv) MagGAN w/o L_mre",
+    "maggan-no-spade": "(v) MagGAN w/o SP",
+    "maggan": "(vi) MagGAN",
+    "maggan-seg": "(vii) MagGAN+Seg",
+}
+
+# How to train, the same for every row of a profile. "stgan" is STGAN's published recipe, which the paper follows.
+# "small" makes the few minutes of a CPU count; what differs from "stgan" is listed in every table's notes.
+RECIPES = {
+    "stgan": {},
+    "small": {},
+}
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything that decides a run's weights, resolved; stored beside and inside them.
+
+    The weights lambda_1 to lambda_3 are eq. 11's; lambda_1 = 100 and lambda_2 = 10 are the paper's, lambda_3
+    is not given there (reading 5).
+    """
+
+    variant: str
+    profile: str
+    seed: int
+    # the row
+    conditioning: str = "uniform"  # "uniform" (att_diff replicated) or "mask" (eq. 12)
+    spade: bool = False  # de-normalise with the condition instead of concatenating it
+    spade_condition: str = "stu"  # what gamma and beta see beside Att_diff: "stu" or "decoder" (reading 8)
+    reconstruction: str = "self"  # eq. 6, or "cycle"
+    masks: str = "given"  # the parser's, or a segmentation "branch" in the generator
+    lambda_3: float = 0.0
+    table: str = "paper"  # the relation table
+    # the profile
+    size: int = 64
+    width: int = 64
+    levels: int = 5
+    max_width: int = 1024
+    critic_width: int = 64
+    head_width: int = 1024
+    batch: int = 32
+    iterations: int = 189_400
+    # the recipe
+    lambda_1: float = 100.0
+    lambda_2: float = 10.0
+    lambda_gp: float = 10.0
+    lambda_seg: float = 10.0
+    critic_steps: int = 5
+    penalty_every: int = 1
+    rate_g: float = 2e-4
+    rate_d: float = 2e-4
+    decay_from: float = 0.5  # the fraction of the iterations after which the rate falls
+    decay: str = "step"  # "step" (to a tenth) or "linear" (to 0)
+    average: float = 0.0  # decay of the running average of the generator's weights; 0 = none
+    last_layer: str = "deconv"  # or "resize"
+    critic_norm: str = "instance"  # or "layer"
+    attribute_trunk: str = "shared"  # D_att on D_adv's trunk, or its "own"
+    attribute_noise: float = 0.0  # deviation of the noise on what D_att sees, images in [-1, 1]
+
+    def to_json(self):
+        """The config as one line of JSON with sorted keys."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text):
+        """The config written by `to_json`; names that this version does not know are an error."""
+        values = json.loads(text)
+        known = {field.name for field in fields(cls)}
+        for name in values:
+            if name not in known:
+                raise nearest(name, sorted(known), "setting")
+        return cls(**values)
+
+    def hash(self):
+        """Twelve hex digits that name the config."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()[:12]
+
+
+def resolve(variant, profile, seed=0, **overrides):
+    """The Config of row `variant` on `profile`; MagganError names the nearest right row, profile or setting."""
+    if variant not in VARIANTS:
+        raise nearest(variant, list(VARIANTS), "row")
+    profile = get_profile(profile)
+    known = {field.name for field in fields(Config)}
+    for name in overrides:
+        if name not in known:
+            raise nearest(name, sorted(known), "setting")
+    shared = {name: getattr(profile, name) for name in known & set(vars(profile))}
+    config = Config(variant=variant, profile=profile.name, seed=seed)
+    return replace(config, **{**shared, **RECIPES[profile.recipe], **VARIANTS[variant], **overrides})
+
+
+def deviations(profile):
+    """What the profile's recipe changes against STGAN's: {setting: (STGAN's, ours)}, for the tables' notes."""
+    profile = get_profile(profile)
+    return {name: (getattr(Config, name), value) for name, value in RECIPES[profile.recipe].items()}

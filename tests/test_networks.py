@@ -1,0 +1,100 @@
+"""Shapes, published parameter counts, and that masks reach where they should and nowhere else."""
+
+import pytest
+import torch
+
+from maggan.errors import MagganError
+from maggan.networks import Discriminator, Generator, initialise
+from maggan.variants import VARIANTS, resolve
+
+PUBLISHED = dict(
+    size=128, width=64, levels=5, max_width=1024, critic_width=64, head_width=1024, last_layer="deconv",
+    attribute_trunk="shared",
+)  # fmt: skip
+
+
+def count(module):
+    return sum(p.numel() for p in module.parameters())
+
+
+def generator(row, **changes):
+    torch.manual_seed(0)
+    return Generator(resolve(row, "smoke", **changes)).apply(initialise).eval()
+
+
+def faces(n=2, size=32):
+    draw = torch.Generator().manual_seed(1)
+    images = torch.rand(n, 3, size, size, generator=draw) * 2 - 1
+    parts = torch.rand(n, 19, size, size, generator=draw).mul(4).softmax(1)
+    return images, parts, torch.randint(-1, 2, (n, 13), generator=draw).float()
+
+
+def test_published_sizes():
+    config = resolve("stgan", "celeba128", **PUBLISHED)
+    with torch.device("meta"):
+        assert count(Generator(config)) == 74_998_771  # STGAN's
+        assert count(Discriminator(config)) == 44_718_990
+
+
+def test_maggan_without_spade_is_stgans_size():
+    with torch.device("meta"):
+        assert count(Generator(resolve("maggan-no-spade", "celeba128", **PUBLISHED))) == 74_998_771
+
+
+@pytest.mark.parametrize("row", VARIANTS)
+def test_edits_are_images_and_encoding_once_changes_nothing(row):
+    G, (images, parts, att_diff) = generator(row), faces()
+    with torch.no_grad():
+        one = G(images, att_diff, parts)
+        many = G.edits(images, torch.stack([att_diff, -att_diff], 1), parts)
+        edited, reconstructed, logits = G.edit_and_reconstruct(images, att_diff, parts)
+    assert one.shape == images.shape and one.abs().max() <= 1
+    assert many.shape == (2, 2, 3, 32, 32)
+    torch.testing.assert_close(many[:, 0], one)
+    torch.testing.assert_close(edited, one)
+    torch.testing.assert_close(reconstructed, G(images, torch.zeros_like(att_diff), parts))
+    assert (logits is not None) == (row == "maggan-seg")
+
+
+@pytest.mark.parametrize("row", VARIANTS)
+def test_only_rows_with_given_masks_look_at_them(row):
+    G, (images, parts, att_diff) = generator(row), faces()
+    with torch.no_grad():
+        differs = not torch.equal(G(images, att_diff, parts), G(images, att_diff, parts.flip(1)))
+    assert differs == (row in ("maggan-no-mre", "maggan-no-spade", "maggan"))
+
+
+def test_a_guided_row_asks_for_masks():
+    G, (images, _, att_diff) = generator("maggan"), faces()
+    with pytest.raises(MagganError, match="guided by masks"):
+        G(images, att_diff)
+
+
+def test_no_change_means_no_condition_whatever_the_masks():
+    G, (images, parts, att_diff) = generator("maggan"), faces()
+    with torch.no_grad():
+        zero = torch.zeros_like(att_diff)
+        torch.testing.assert_close(G(images, zero, parts), G(images, zero, parts.flip(1)))
+
+
+def test_the_literal_spade_condition_is_a_switch():
+    G, (images, parts, att_diff) = generator("maggan", spade_condition="decoder"), faces()
+    assert G(images, att_diff, parts).shape == images.shape
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 36, 36), (2, 3, 32, 64)])
+def test_a_size_that_does_not_fit_is_named(shape):
+    with pytest.raises(MagganError, match="divisible by 8"):
+        generator("stgan")(torch.zeros(shape), torch.zeros(2, 13))
+
+
+@pytest.mark.parametrize("trunk", ["shared", "own"])
+def test_discriminator_has_two_heads(trunk):
+    D = Discriminator(resolve("stgan", "smoke", attribute_trunk=trunk, attribute_noise=0.5)).eval()
+    images, _, _ = faces(4)
+    critic, logits = D(images)
+    assert critic.shape == (4,) and logits.shape == (4, 13)
+    torch.testing.assert_close(D.critic(images), critic)
+    noisy_critic, noisy_logits = D(images, torch.ones_like(images))
+    torch.testing.assert_close(noisy_critic, critic)  # the noise is D_att's alone
+    assert not torch.equal(noisy_logits, logits)

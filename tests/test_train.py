@@ -1,0 +1,161 @@
+"""The trainer on drawn faces of 32 px: exact resume, put-aside runs, failures that lose nothing."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from maggan import losses, paths
+from maggan import train as trainer
+from maggan.checkpoints import load_generator, run_folder
+from maggan.errors import MagganError
+from maggan.networks import Generator
+from maggan.train import read_log, train
+from maggan.variants import resolve
+from maggan.weights import load_weights, read_metadata
+
+
+def weights(folder):
+    return (folder / "weights.safetensors").read_bytes()
+
+
+def test_a_run_leaves_weights_with_the_config_inside_and_a_whole_log(runs):
+    folder = train("maggan", "smoke", iterations=6)
+    G, config = load_generator(folder)
+    assert config == resolve("maggan", "smoke", iterations=6) and not G.training
+    log = read_log(folder)
+    assert log["iteration"].tolist() == [1, 2, 3, 4, 5, 6]
+    assert {"L_D_adv", "L_D_att", "L_D_gp", "L_G_gan", "L_G_rec", "L_G_cls", "L_G_mre"} <= set(log.columns)
+    assert [file.name for file in (folder / "samples").iterdir()] == ["0000004.png"]
+    assert read_metadata(folder / "weights.safetensors")["iteration"] == 6
+    assert set(json.loads((folder / "run.json").read_text())) == {"seconds", "device", "peak_memory_mb"}
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(runs):
+    first = weights(train("stgan", "smoke", iterations=2))
+    (runs / "smoke" / "stgan-seed0").rename(runs / "first")
+    assert weights(train("stgan", "smoke", iterations=2)) == first
+    other = load_file(train("stgan", "smoke", seed=1, iterations=2) / "weights.safetensors")
+    name = "encoder.layers.0.0.weight"
+    assert not torch.equal(other[name], load_file(runs / "first" / "weights.safetensors")[name])
+
+
+@pytest.mark.parametrize("row", ["stgan-cycle", "maggan-seg"])
+def test_rows_with_losses_of_their_own_train(runs, row):
+    log = read_log(train(row, "smoke", iterations=2))
+    assert log.notna().all(axis=None) and ("L_G_seg" in log.columns) == (row == "maggan-seg")
+
+
+def test_an_interrupted_run_goes_on_to_the_same_bits(runs, monkeypatch):
+    whole = weights(train("maggan", "smoke", iterations=6))
+    (runs / "smoke" / "maggan-seed0").rename(runs / "whole")
+    step = trainer.Run.step
+
+    def interrupted_after_three(run):
+        parts = step(run)
+        if run.iteration == 3:
+            os.kill(os.getpid(), signal.SIGINT)  # held back until the iteration is whole
+        return parts
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(trainer.Run, "step", interrupted_after_three)
+        train("maggan", "smoke", iterations=6)
+    assert torch.load(run_folder("smoke", "maggan") / "checkpoint.pt", weights_only=True)["iteration"] == 3
+    assert weights(train("maggan", "smoke", iterations=6)) == whole
+
+
+def test_a_killed_run_goes_on_to_the_same_bits(runs, monkeypatch):
+    whole = weights(train("maggan", "smoke", iterations=30))
+    (runs / "smoke" / "maggan-seed0").rename(runs / "whole")
+    code = "import maggan.train as t; t.CHECKPOINT_SECONDS = 0; t.train('maggan', 'smoke', iterations=30)"
+    folder = runs / "smoke" / "maggan-seed0"
+    killed = 0
+    for iterations in (5, 15):
+        process = subprocess.Popen([sys.executable, "-c", code], env=os.environ, stderr=subprocess.DEVNULL)
+        log = folder / "log.jsonl"
+        while process.poll() is None and (not log.exists() or log.read_text().count("\n") < iterations):
+            time.sleep(0.01)
+        killed += process.poll() is None
+        process.kill()
+        process.wait()
+    assert killed == 2
+    assert weights(train("maggan", "smoke", iterations=30)) == whole
+    assert read_log(folder)["iteration"].tolist() == list(range(1, 31))
+
+
+def test_a_finished_run_returns_at_once(runs, capsys):
+    train("stgan", "smoke", iterations=2)
+    before = (run_folder("smoke", "stgan") / "checkpoint.pt").stat().st_mtime_ns
+    train("stgan", "smoke", iterations=2)
+    assert "is finished" in capsys.readouterr().out
+    assert (run_folder("smoke", "stgan") / "checkpoint.pt").stat().st_mtime_ns == before
+
+
+def test_changed_settings_put_the_old_run_aside(runs, capsys):
+    old = weights(train("stgan", "smoke", iterations=2))
+    train("stgan", "smoke", iterations=3)
+    (aside,) = (runs / "smoke").glob("stgan-seed0.before-*")
+    assert weights(aside) == old and aside.name in capsys.readouterr().out
+
+
+def test_a_loss_that_is_not_finite_is_named_and_the_checkpoint_kept(runs, monkeypatch):
+    monkeypatch.setattr(trainer, "CHECKPOINT_SECONDS", 0)
+    whole = losses.attribute_loss
+    calls = []
+
+    def breaks(logits, attributes):
+        calls.append(1)
+        return whole(logits, attributes) * (float("nan") if len(calls) > 6 else 1)  # two calls an iteration
+
+    monkeypatch.setattr(losses, "attribute_loss", breaks)
+    with pytest.raises(MagganError, match=r"stgan-seed0: L_D_att is not finite at iteration 3; the last good"):
+        train("stgan", "smoke", iterations=6)
+    state = torch.load(run_folder("smoke", "stgan") / "checkpoint.pt", weights_only=True)
+    assert state["iteration"] == 3 and all(torch.isfinite(v).all() for v in state["g"].values())
+
+
+def test_a_torn_last_line_of_the_log_is_skipped(runs):
+    folder = train("stgan", "smoke", iterations=2)
+    with open(folder / "log.jsonl", "a") as file:
+        file.write('{"iteration": 3, "L_G')
+    assert read_log(folder)["iteration"].tolist() == [1, 2]
+
+
+def test_weights_of_another_width_are_refused_in_one_line(runs):
+    file = train("stgan", "smoke", iterations=2) / "weights.safetensors"
+    with pytest.raises(MagganError, match="of another width: encoder.layers.0.0.weight is"):
+        load_weights(file, Generator(resolve("stgan", "smoke", width=16)))
+
+
+@pytest.mark.parametrize("damage", [b"", b"not weights"])
+def test_damaged_weights_are_named(runs, damage):
+    file = train("stgan", "smoke", iterations=1) / "weights.safetensors"
+    file.write_bytes(damage)
+    with pytest.raises(MagganError, match="weights.safetensors is damaged"):
+        load_generator(file)
+
+
+def test_missing_weights_say_how_to_make_them(runs):
+    with pytest.raises(MagganError, match="make row ROW="):
+        load_generator(run_folder("smoke", "maggan"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["magan", "smoke"], "maggan: unknown row 'magan': did you mean 'maggan'?\n"),
+        (["maggan", "drawn46"], "maggan: unknown profile 'drawn46': did you mean 'drawn64'?\n"),
+        (["maggan", "smoke", "--set", "lamda_3=1"], "maggan: unknown setting 'lamda_3': did you mean 'lambda_3'?\n"),
+    ],
+)
+def test_the_command_says_one_line_and_fails(runs, arguments, message):
+    command = [sys.executable, "-m", "maggan.train", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=paths.ROOT)
+    assert done.returncode == 2 and done.stderr.endswith(message) and "Traceback" not in done.stderr
+    assert not (runs / "smoke" / "magan-seed0").exists()

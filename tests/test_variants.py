@@ -1,0 +1,53 @@
+"""Rows and profiles: names, diffs, and what a typing error says."""
+
+import pytest
+
+from maggan.errors import MagganError
+from maggan.profiles import PROFILES, profile
+from maggan.variants import TITLES, VARIANTS, Config, deviations, resolve
+
+
+def test_rows_of_table_3_in_order():
+    slugs = ["stgan", "stgan-cycle", "stgan-mre", "maggan-no-mre", "maggan-no-spade", "maggan", "maggan-seg"]
+    assert list(VARIANTS) == list(TITLES) == slugs
+
+
+def test_every_row_resolves_on_every_profile_and_differs_only_by_its_diff():
+    for name in PROFILES:
+        base = resolve("stgan", name)
+        for row, diff in VARIANTS.items():
+            config = resolve(row, name)
+            changed = {key for key in vars(base) if getattr(base, key) != getattr(config, key)}
+            assert changed == set(diff) | {"variant"} - ({"variant"} if row == "stgan" else set())
+
+
+def test_the_papers_profile_is_stgans_recipe():
+    config = resolve("maggan", "celeba256")
+    assert (config.lambda_1, config.lambda_2, config.lambda_gp, config.critic_steps) == (100, 10, 10, 5)
+    assert deviations("celeba256") == {}
+
+
+def test_deviations_name_the_published_value_and_ours():
+    for name, (published, ours) in deviations("drawn64").items():
+        assert published == getattr(Config, name) and ours == getattr(resolve("stgan", "drawn64"), name) != published
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: resolve("magan", "smoke"), "unknown row 'magan': did you mean 'maggan'?"),
+        (lambda: resolve("maggan", "smok"), "unknown profile 'smok': did you mean 'smoke'?"),
+        (lambda: resolve("maggan", "smoke", lamda_3=1), "unknown setting 'lamda_3': did you mean 'lambda_3'?"),
+        (lambda: profile("celeba65"), "did you mean 'celeba64'?"),
+    ],
+)
+def test_a_typing_error_names_the_nearest_right_name(call, message):
+    with pytest.raises(MagganError) as error:
+        call()
+    assert message in str(error.value)
+
+
+def test_config_survives_json_and_names_itself():
+    config = resolve("maggan", "drawn64", seed=3, lambda_3=50.0)
+    assert Config.from_json(config.to_json()) == config
+    assert config.hash() != resolve("maggan", "drawn64", seed=3).hash()

@@ -1,0 +1,162 @@
+"""What is measured on faces and their edits: eq. 2, accuracy, PSNR, SSIM, Frechet distance, intervals."""
+
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+from torchmetrics.functional.image import peak_signal_noise_ratio
+
+from .errors import MagganError
+from .regions import influence_regions
+
+RESAMPLES = 2000  # of the bootstrap over test images
+
+
+def mre_of_flips(images, edits, parts, attributes, table="paper"):
+    """The summands of eq. 2: what each single flip changed where the source was to be preserved.
+
+    images (B, 3, H, W) in [-1, 1]; edits (B, 13, 3, H, W), one flip each; parts (B, 19, H, W) of the source;
+    attributes (B, 13) of the source in {0, 1}. Returns (B, 13), means over pixels and colour channels.
+    """
+    plus, minus = influence_regions(parts, table)
+    strengthened = attributes[:, :, None, None] == 0
+    preserved = 1 - torch.where(strengthened, plus, minus)  # (B, 13, H, W)
+    change = (edits - images.unsqueeze(1)).abs()  # (B, 13, 3, H, W)
+    return (preserved.unsqueeze(2) * change).mean(dim=(2, 3, 4))
+
+
+def mre(images, edits, parts, attributes, table="paper"):
+    """Mask-aware reconstruction error (eq. 2), as a mean over pixels, colour channels and the 13 single flips.
+
+    Arguments as `mre_of_flips`; the pixel range is [-1, 1], so [0, 1] would give half. Returns (B,).
+    """
+    return mre_of_flips(images, edits, parts, attributes, table).mean(dim=1)
+
+
+def edit_success(logits, attributes):
+    """Whether the judge reads the reversed attribute on each edit: predicted bit i of edit i is 1 - label i.
+
+    logits (B, 13, 13), row i those of edit i; attributes (B, 13), the source's labels in {0, 1}.
+    Returns (B, 13) bool.
+    """
+    read = logits.diagonal(dim1=1, dim2=2) > 0
+    return read != (attributes > 0.5)
+
+
+def to_uint8(images):
+    """Images in [-1, 1] as they would be saved: rounded to whole numbers in [0, 255], still floating point."""
+    return ((images.clamp(-1, 1) + 1) * 127.5).round()
+
+
+def psnr(images, others):
+    """Peak signal-to-noise ratio in dB of pairs (B, 3, H, W) in [-1, 1], rounded to uint8 first.
+
+    Returns (B,); infinite where the rounded pair is identical.
+    """
+    return peak_signal_noise_ratio(
+        to_uint8(images), to_uint8(others), data_range=255.0, reduction="none", dim=(1, 2, 3)
+    )
+
+
+def ssim(images, others, window=7):
+    """Structural similarity of pairs (B, 3, H, W) in [-1, 1], rounded to uint8 first; returns (B,).
+
+    The form of the published numbers: a uniform window, sample covariance, no border. torchmetrics' has the
+    population covariance and a reflected border, which moves it by more than 1e-3 at 64 pixels.
+    """
+    x, y = to_uint8(images).double(), to_uint8(others).double()
+    moments = torch.cat([x, y, x * x, y * y, x * y], dim=1)
+    ux, uy, uxx, uyy, uxy = F.avg_pool2d(moments, window, stride=1).chunk(5, dim=1)
+    sample = window**2 / (window**2 - 1)
+    vx, vy, vxy = sample * (uxx - ux * ux), sample * (uyy - uy * uy), sample * (uxy - ux * uy)
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    value = (2 * ux * uy + c1) * (2 * vxy + c2) / ((ux * ux + uy * uy + c1) * (vx + vy + c2))
+    return value.mean(dim=(1, 2, 3)).to(images.dtype)
+
+
+def feature_statistics(features):
+    """Mean (D,) and covariance (D, D) in float64 of features (N, D): all a Frechet distance needs."""
+    features = np.asarray(features, dtype=np.float64)
+    return features.mean(axis=0), np.atleast_2d(np.cov(features, rowvar=False))
+
+
+def frechet_of_statistics(mean_a, covariance_a, mean_b, covariance_b):
+    """Frechet distance of two Gaussians by clean-fid's own function; MagganError where it is not installed."""
+    try:
+        from cleanfid.fid import frechet_distance as cleanfid_distance
+    except ImportError:
+        raise MagganError("the Frechet distance needs clean-fid: pip install clean-fid==0.1.35") from None
+    return float(cleanfid_distance(mean_a, covariance_a, mean_b, covariance_b))
+
+
+def frechet_distance(features_a, features_b):
+    """Frechet distance between features (N, D) and (M, D), in float64 through clean-fid's function.
+
+    Returns a float. Raises MagganError where clean-fid is not installed.
+    """
+    return frechet_of_statistics(*feature_statistics(features_a), *feature_statistics(features_b))
+
+
+def frechet_deviation(faces, edits, resamples, seed=0):
+    """Bootstrap standard deviation of the Frechet distance, resampling test images with all their edits.
+
+    faces (N, D), edits (N, 13, D). Many distances: by symmetric eigenvalues, which equal clean-fid's matrix
+    root and take a fraction of its time.
+    """
+    faces, edits = (torch.as_tensor(rows, dtype=torch.float64) for rows in (faces, edits))
+
+    def weighted(rows, counts):
+        mean = counts @ rows / counts.sum()
+        return mean, (rows * counts[:, None]).T @ rows / counts.sum() - torch.outer(mean, mean)
+
+    distances = []
+    for counts in torch.as_tensor(resample_counts(len(faces), resamples, seed), dtype=torch.float64):
+        mean_a, a = weighted(faces, counts)
+        mean_b, b = weighted(edits.flatten(0, 1), counts.repeat_interleave(edits.shape[1]))
+        values, vectors = torch.linalg.eigh(a)
+        root = (vectors * values.clamp(min=0).sqrt()) @ vectors.T
+        trace = torch.linalg.eigvalsh(root @ b @ root).clamp(min=0).sqrt().sum()
+        distances.append((mean_a - mean_b).square().sum() + a.trace() + b.trace() - 2 * trace)
+    return torch.stack(distances).std().item()
+
+
+@lru_cache(maxsize=2)
+def resample_counts(n, resamples=RESAMPLES, seed=0):
+    """How often each of n images is drawn in each bootstrap resample: (resamples, n) uint8."""
+    random = np.random.default_rng(seed)
+    draws = (np.bincount(random.integers(n, size=n), minlength=n) for _ in range(resamples))
+    return np.stack([row.astype(np.uint8) for row in draws])
+
+
+def ratio(values, weights):
+    """Mean over the K columns of values / weights, both sums over images; columns of no weight are left out."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        seen = weights > 0
+        return np.where(seen, values / weights, 0).sum(axis=-1) / seen.sum(axis=-1)  # nan where nothing is seen
+
+
+def bootstrap_interval(values, weights=None, resamples=RESAMPLES, seed=0, level=0.95):
+    """Value and percentile interval of a mean over test images, resampling whole images.
+
+    values (N,) or (N, K), a row an image; the statistic is the mean over images, then over columns. weights
+    of the same shape turn each column's mean into sum(values * weights) / sum(weights), for accuracies over
+    some of the flips. Infinite values have no weight. Returns (value, low, high, n): n values had weight;
+    all three are nan where none had.
+    """
+    values = np.asarray(values, dtype=np.float64)
+    values = values.reshape(len(values), -1)
+    weights = np.ones_like(values) if weights is None else np.asarray(weights, np.float64).reshape(values.shape)
+    weights = np.where(np.isfinite(values), weights, 0)
+    values = np.where(weights > 0, values, 0) * weights
+    n = int((weights > 0).sum())
+    if n == 0:
+        return float("nan"), float("nan"), float("nan"), 0
+    counts = resample_counts(len(values), resamples, seed)
+    both = np.concatenate([values, weights], axis=1)
+    # A few hundred resamples at a time: 2000 x 20,000 counts in float64 would take 320 MB.
+    sums = np.concatenate([counts[i : i + 250].astype(np.float64) @ both for i in range(0, resamples, 250)])
+    k = values.shape[1]
+    resampled = ratio(sums[:, :k], sums[:, k:])
+    low, high = np.nanquantile(resampled, [(1 - level) / 2, (1 + level) / 2])
+    return float(ratio(values.sum(axis=0), weights.sum(axis=0))), float(low), float(high), n

@@ -1,0 +1,257 @@
+"""Table 3 beside the paper's: the paper's numbers, the reference run's and yours, with intervals.
+
+`python -m maggan.tables table3 PROFILE` prints it and writes CSV, Markdown, LaTeX and a picture;
+`python -m maggan.tables promote PROFILE` makes a finished run the reference.
+"""
+
+import argparse
+import json
+import os
+import shutil
+
+import pandas as pd
+
+from . import paths
+from .errors import MagganError, cli
+from .evaluate import add_fid, metrics_file
+from .profiles import profile as get_profile
+from .tableformats import latex, markdown, picture
+from .variants import TITLES, VARIANTS, deviations
+
+SOURCES = ("paper", "reference", "yours")
+# name, key in the metrics, key in the paper's CSV, factor, decimals
+COLUMNS = (
+    ("MRE ↓", "mre", "mre", 1, 4),
+    ("FID ↓", "fid", "fid", 1, 2),
+    ("Acc. 1.0 %", "accuracy_1.0", None, 100, 1),
+    ("Acc. 1.5 %", "accuracy_1.5", "accuracy", 100, 1),
+    ("PSNR", "psnr", "psnr", 1, 2),
+    ("SSIM", "ssim", "ssim", 1, 3),
+)
+EXTRA_ROWS = {"true-edit": "true edit (floor)", "no-edit": "no edit"}
+# What the paper's Table 3 says of MRE: the first is lower than the second.
+ORDER = (
+    ("stgan-mre", "stgan"), ("maggan-no-mre", "stgan"), ("maggan", "stgan"),
+    ("maggan", "stgan-mre"), ("maggan", "maggan-no-mre"),
+)  # fmt: skip
+
+
+def rows_of(profile):
+    """Slug -> title of the table's rows, in the paper's order; photos have no true edit."""
+    extra = {slug: title for slug, title in EXTRA_ROWS.items() if profile.world == "drawn" or slug != "true-edit"}
+    return {slug: TITLES[slug] for slug in VARIANTS} | extra
+
+
+def read_metrics(profile, source):
+    """The metrics of the rows that were run: {slug: JSON}; `source` is "reference" or "yours"."""
+    folder = (paths.reference() if source == "reference" else paths.results()) / profile.name / "metrics"
+    found = {}
+    for slug in rows_of(profile):
+        file = folder / metrics_file(slug, profile).name
+        if file.exists():
+            try:
+                found[slug] = add_fid(file) if source == "yours" else json.loads(file.read_text())
+            except ValueError:
+                raise MagganError(f"{file} is damaged; delete it and run: {command(slug, profile)}") from None
+    return found
+
+
+def command(slug, profile):
+    """What trains and evaluates a row."""
+    photos = " CELEBA=folder" if profile.world == "celeba" else ""
+    return f"make row ROW={slug} PROFILE={profile.name}{photos}"
+
+
+def table3_values(profile):
+    """Table 3 as numbers, one a line: row, metric, source, value, low, high, n, outside.
+
+    Accuracies are in percent. `outside` is true where your value lies outside the reference's interval.
+    """
+    profile = get_profile(profile)
+    paper = pd.read_csv(paths.paper() / "table3.csv").set_index("row")
+    runs = {source: read_metrics(profile, source) for source in SOURCES[1:]}
+    lines = []
+    for slug in rows_of(profile):
+        for _, key, paper_key, factor, _ in COLUMNS:
+            if paper_key and slug in paper.index:
+                lines.append({"row": slug, "metric": key, "source": "paper", "value": paper.loc[slug, paper_key]})
+            for source, found in runs.items():
+                entry = found.get(slug, {}).get("metrics", {}).get(key)
+                if entry and entry["value"] is not None:
+                    line = {name: entry[name] and factor * entry[name] for name in ("value", "low", "high")}
+                    lines.append({"row": slug, "metric": key, "source": source, **line, "n": entry["n"]})
+    frame = pd.DataFrame(lines, columns=["row", "metric", "source", "value", "low", "high", "n"])
+    frame["n"] = frame["n"].astype("Int64")
+    reference = frame[frame.source == "reference"].set_index(["row", "metric"])
+    frame["outside"] = [
+        line.source == "yours"
+        and (line.row, line.metric) in reference.index
+        and not reference.low[line.row, line.metric] <= line.value <= reference.high[line.row, line.metric]
+        for line in frame.itertuples()
+    ]
+    return frame
+
+
+def table3(profile):
+    """Table 3 as text, ready to read: a row a variant, for each metric the paper's, the reference's and yours.
+
+    Intervals are half widths; † marks your value where it lies outside the reference's interval. The last
+    column says what was run, or the command that runs the row.
+    """
+    profile = get_profile(profile)
+    values = table3_values(profile).set_index(["row", "metric", "source"])
+    yours = read_metrics(profile, "yours")
+    table = {}
+    for slug, title in rows_of(profile).items():
+        cells = table[title] = {}
+        for name, key, paper_key, _, decimals in COLUMNS:
+            for source in SOURCES if paper_key else SOURCES[1:]:
+                where = (slug, key, source)
+                cells[name, source] = cell(values.loc[where], decimals) if where in values.index else "–"
+        run = yours.get(slug)
+        cells["", "run"] = (
+            f"{run['faces']} faces" + (f", {run['iterations']} iterations" if "iterations" in run else "")
+            if run else f"not run: {command(slug, profile)}"
+        )  # fmt: skip
+    frame = pd.DataFrame(table).T
+    frame.columns = pd.MultiIndex.from_tuples(frame.columns)
+    return frame.rename_axis("Methods")
+
+
+def cell(line, decimals):
+    """A value, half its interval's width and the mark."""
+    text = f"{line.value:.{decimals}f}"
+    if pd.notna(line.low):
+        text += f" ±{(line.high - line.low) / 2:.{decimals}f}"
+    return text + ("†" if line.outside else "")
+
+
+def notes(profile):
+    """What a reader must know to read the table, computed from the runs."""
+    profile = get_profile(profile)
+    yours = read_metrics(profile, "yours")
+    lines = [f"{profile.name}: {profile.note}."] if profile.note else []
+    tables = sorted({run["table"] for run in yours.values()})
+    lines += [
+        f"Yours and reference: {profile.world} faces of {profile.size} px; the paper: CelebA at 256 px, so compare "
+        "the order of rows, not the numbers. ± is half the 95 % interval over test images; † lies outside the "
+        "reference's interval; – was not measured.",
+        f"MRE: pixel range [-1, 1], 13 single flips at strength 1.0, relation table {', '.join(tables) or 'paper'}, "
+        "always with the parser's (drawn faces: the true) masks. Acc.: flips at strength 1.0 and 1.5, conflicts "
+        "released as in STGAN's test; the paper names no strength and stands beside 1.5, STGAN's published protocol. "
+        "PSNR, SSIM: reconstruction, on uint8. FID: features of our own attribute network.",
+    ]
+    return [*lines, *judge_notes(profile), *recipe_notes(profile), *order_notes(yours)]
+
+
+def judge_notes(profile):
+    """How well the judges read faces themselves."""
+    file = paths.results() / profile.name / "metrics" / "judges.json"
+    if not file.exists():
+        return []
+    report = json.loads(file.read_text())
+    lines = []
+    for name, role in (("classifier", "Acc."), ("features", "FID")):
+        judge = report[name]
+        text = f"The network behind {role} reads {100 * judge['test']['mean']:.1f} % of the attributes of "
+        text += f"{judge['test']['faces']} test faces right"
+        if "counterfactuals" in judge:
+            text += f" and {100 * judge['counterfactuals']['mean']:.1f} % of the flips of true counterfactuals"
+        lines.append(text + ".")
+    return lines
+
+
+def recipe_notes(profile):
+    """Where the profile's recipe leaves STGAN's, for all rows alike."""
+    changed = [f"{name} {ours} (STGAN: {theirs})" for name, (theirs, ours) in sorted(deviations(profile).items())]
+    return [f"Recipe of every row, where it differs from STGAN's: {', '.join(changed)}."] if changed else []
+
+
+def order_notes(runs):
+    """Whether the paper's order of MRE holds in your runs."""
+    lines = []
+    for low, high in ORDER:
+        if low in runs and high in runs:
+            a, b = (runs[slug]["metrics"]["mre"] for slug in (low, high))
+            apart = a["high"] < b["low"] or b["high"] < a["low"]
+            verdict = "holds" if a["value"] < b["value"] else "does not hold"
+            verdict = verdict if apart else "open, the intervals overlap"
+            ratio = a["value"] / b["value"] if b["value"] else float("nan")
+            lines.append(f"MRE of {low} below {high}: {verdict} ({a['value']:.4f} / {b['value']:.4f} = {ratio:.2f}).")
+    return lines
+
+
+def write_table3(profile):
+    """Write results/<profile>/tables/table3.{csv,md,tex,png,pdf}; returns the Markdown file.
+
+    The CSV has the numbers, one a line; the others the table as it is read, with its notes.
+    """
+    profile = get_profile(profile)
+    folder = paths.results() / profile.name / "tables"
+    frame, said = table3(profile), notes(profile)
+    texts = {
+        "csv": table3_values(profile).to_csv(index=False, float_format="%.6g"),
+        "tex": latex(frame, said),
+        "md": markdown(frame, said),
+    }
+    for kind, text in texts.items():
+        with paths.replacing(folder / f"table3.{kind}") as partial:
+            partial.write_text(text, encoding="utf-8")
+    figure = picture(frame, said)
+    for kind, about in (("png", {"Software": None}), ("pdf", {"CreationDate": None})):
+        with paths.replacing(folder / f"table3.{kind}") as partial:
+            figure.savefig(partial, format=kind, dpi=200, metadata=about)
+    return folder / "table3.md"
+
+
+def promote(profile, rows=tuple(VARIANTS)):
+    """Make your finished run of a profile the reference: metrics, tables and what it ran on.
+
+    `rows` must all be finished. Returns results/reference/<profile>. Raises MagganError naming the first
+    row that is missing.
+    """
+    profile = get_profile(profile)
+    yours = read_metrics(profile, "yours")
+    for slug in rows:
+        if slug not in yours:
+            raise MagganError(f"{metrics_file(slug, profile)} is not there, so nothing was promoted: "
+                              f"{command(slug, profile)}")  # fmt: skip
+    judges = metrics_file("x", profile).with_name("judges.json")
+    if not judges.exists():
+        raise MagganError(f"{judges} is not there, so nothing was promoted: python -m maggan.judges {profile.name}")
+    target = paths.reference() / profile.name
+    files = [metrics_file(slug, profile) for slug in yours] + [judges]
+    seconds = {slug: run.get("wall_seconds", {}) for slug, run in yours.items()}
+    machine = {
+        "cores": os.cpu_count(),
+        "device": sorted({run["device"] for run in yours.values()}),
+        "wall_seconds": {**seconds, "judges": json.loads(judges.read_text())["wall_seconds"]},
+    }
+    copy_into(target / "metrics", files)
+    tables = write_table3(profile).parent  # now yours and the reference are the same
+    copy_into(target / "tables", sorted(tables.glob("table3.*")))
+    with paths.replacing(target / "machine.json") as partial:
+        partial.write_text(json.dumps(machine, indent=1, sort_keys=True) + "\n")
+    return target
+
+
+def copy_into(folder, files):
+    for file in files:
+        with paths.replacing(folder / file.name) as partial:
+            shutil.copyfile(file, partial)
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="python -m maggan.tables", description="Table 3, and the reference run.")
+    parser.add_argument("what", choices=["table3", "promote"])
+    parser.add_argument("profile")
+    parser.add_argument("rows", nargs="*", help="promote: the rows that must be finished (default: all seven)")
+    args = parser.parse_args()
+    if args.what == "promote":
+        print(promote(args.profile, tuple(args.rows) or tuple(VARIANTS)))
+    else:
+        print(write_table3(args.profile).read_text(encoding="utf-8"))
+
+
+if __name__ == "__main__":
+    cli(main)

@@ -1,0 +1,212 @@
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from maggan import evaluate, metrics
+from maggan.attributes import ATTRIBUTES, PARTS
+from maggan.data import Faces
+from maggan.errors import MagganError
+from maggan.judges import Judges
+from maggan.profiles import profile
+
+SIZE, FACES, BAR = 32, 40, 2
+BALD, BANGS, BLACK, BLOND = 0, 1, 2, 3
+
+
+def bars(values):
+    """A picture with attribute i's value in the i-th pair of rows: (B, 13) -> (B, 3, 32, 32)."""
+    images = torch.zeros(len(values), 3, SIZE, SIZE)
+    images[:, :, : 13 * BAR] = values.repeat_interleave(BAR, 1)[:, None, :, None]
+    return images
+
+
+class BarReader(torch.nn.Module):
+    """A judge that never errs: the logit of attribute i is the brightness of its rows."""
+
+    def forward(self, images):
+        return images[:, :, : 13 * BAR].mean((1, 3)).unflatten(1, (13, BAR)).mean(2)
+
+    def features(self, images):
+        return self.forward(images)
+
+
+class Editor:
+    """Moves the bar of each changed attribute by `gain` times its change, and the rest of the picture by `leak`."""
+
+    def __init__(self, gain=1.0, leak=0.0, threshold=0.0):
+        self.gain, self.leak, self.threshold = gain, leak, threshold
+
+    def __call__(self, images, att_diff, parts):
+        effective = att_diff * (att_diff.abs() > self.threshold)
+        edited = images + self.gain * bars(effective)
+        edited[:, :, 13 * BAR :] += self.leak * att_diff.abs().amax(1)[:, None, None, None]
+        return edited
+
+    def edits(self, images, att_diffs, parts):
+        return torch.stack([self(images, att_diffs[:, k], parts) for k in range(att_diffs.shape[1])], 1)
+
+
+@pytest.fixture
+def bench(tmp_path, monkeypatch):
+    """Faces of bars at +-0.5, all of them hat (never editable), judged without error."""
+    monkeypatch.setenv("MAGGAN_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setenv("MAGGAN_RESULTS", str(tmp_path / "results"))
+    attributes = torch.randint(2, (FACES, 13), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    attributes[0, [BLACK, BLOND, BALD, BANGS]] = torch.tensor([0, 1, 0, 1], dtype=torch.uint8)
+    images = ((bars(attributes.float() - 0.5) + 1) * 127.5).round().to(torch.uint8)
+    parts = torch.zeros(FACES, len(PARTS), SIZE, SIZE, dtype=torch.uint8)
+    parts[:, PARTS.index("hat")] = 255
+
+    def fetch(numbers, keys):
+        return {key: {"images": images, "parts": parts, "attributes": attributes}[key][numbers] for key in keys}
+
+    faces = Faces([f"bars-{i}" for i in range(FACES)], attributes, SIZE, fetch)
+    flips = torch.diag_embed(1.0 - 2 * attributes)  # (N, 13, 13)
+    truths = faces.batch(range(10)).images.unsqueeze(1) + torch.stack([bars(f) for f in flips[:10]])
+    truths = ((truths + 1) * 127.5).round().to(torch.uint8)
+    monkeypatch.setattr(evaluate, "open_faces", lambda *_: faces)
+    monkeypatch.setattr(evaluate, "load_judges", lambda *_: Judges(BarReader(), BarReader()))
+    monkeypatch.setattr(evaluate, "true_counterfactuals", lambda *_: truths)
+    return replace(profile("smoke"), note="")
+
+
+def value(result, name):
+    return result["metrics"][name]["value"]
+
+
+def test_identity_changes_nothing_and_succeeds_nowhere(bench):
+    result = evaluate.evaluate("stgan", bench, device="cpu", generator=evaluate.NoEdit())
+    assert value(result, "mre") == value(result, "accuracy_1.0") == value(result, "accuracy_1.5") == 0
+    assert value(result, "psnr") is None and result["metrics"]["psnr"]["identical_left_out"] == FACES
+    assert value(result, "ssim") == value(result, "judge_on_faces") == 1
+    assert value(result, "fid") == pytest.approx(0, abs=1e-3)
+    assert value(result, "truth_distance") == pytest.approx(BAR / SIZE, abs=1e-3)  # one bar, changed by 1
+
+
+def test_perfect_editor_has_known_values(bench):
+    result = evaluate.evaluate("stgan", bench, device="cpu", generator=Editor())
+    for name in ("accuracy_1.0", "accuracy_1.5", "accuracy_1.0_add", "accuracy_1.5_remove", "accuracy_1.0_readable"):
+        assert value(result, name) == 1
+    # Nothing may change on a hat: a bar of 2 rows in 32 moved by 1, in each of the 13 flips.
+    assert value(result, "mre") == pytest.approx(BAR / SIZE, rel=1e-5)
+    assert result["per_attribute"]["Male"]["mre"]["value"] == pytest.approx(BAR / SIZE, rel=1e-5)
+    assert value(result, "truth_distance") < 1 / 255
+    assert result["metrics"]["truth_distance"]["n"] == 10 * 13 and result["metrics"]["mre"]["n"] == FACES * 13
+    assert value(result, "fid") > 0.02
+
+
+def test_strengths_directions_and_leaks_are_told_apart(bench):
+    result = evaluate.evaluate("stgan", bench, device="cpu", generator=Editor(threshold=1.2, leak=0.25))
+    assert value(result, "accuracy_1.0") == 0 and value(result, "accuracy_1.5") == 1
+    assert value(result, "mre") == pytest.approx(0.25 * (SIZE - 13 * BAR) / SIZE, rel=1e-4)
+
+    class OnlyAdds(Editor):
+        def __call__(self, images, att_diff, parts):
+            return super().__call__(images, att_diff.clamp(min=0), parts)
+
+    result = evaluate.evaluate("stgan", bench, device="cpu", generator=OnlyAdds())
+    assert value(result, "accuracy_1.0_add") == 1 and value(result, "accuracy_1.0_remove") == 0
+    per = result["per_attribute"]["Eyeglasses"]
+    assert per["accuracy_1.0_add"]["n"] + per["accuracy_1.0_remove"]["n"] == per["accuracy_1.0"]["n"] == FACES
+    assert per["accuracy_1.0"]["value"] == pytest.approx(per["accuracy_1.0_add"]["n"] / FACES, rel=1e-4)
+
+
+def test_success_by_a_bad_reconstruction_is_not_readable(bench):
+    class Inverts(Editor):
+        def __call__(self, images, att_diff, parts):
+            return -images
+
+    result = evaluate.evaluate("stgan", bench, device="cpu", generator=Inverts())
+    assert value(result, "accuracy_1.0") == 1 and value(result, "judge_on_reconstructions") == 0
+    readable = result["metrics"]["accuracy_1.0_readable"]
+    assert readable["value"] is None and readable["n"] == 0
+
+
+def test_conflicts_are_released_for_accuracy_but_not_for_mre(bench):
+    seen = []
+
+    class Records(Editor):
+        def __call__(self, images, att_diff, parts):
+            seen.append(att_diff)
+            return super().__call__(images, att_diff, parts)
+
+    faces = evaluate.open_faces(bench, "test").batch([0])
+    editor = Records()
+    plain = editor.edits(faces.images, evaluate.single_flips(faces.attributes), faces.parts)
+    seen.clear()
+    released = evaluate.released_edits(editor, faces, plain)
+    changed = torch.cat(seen)
+    assert (changed.abs().sum(1) >= 2).all()  # only the flips that release something are edited again
+    black = changed[changed[:, BLACK] == 1][0]
+    assert black[BLOND] == -1
+    assert not torch.equal(released[0, BLACK], plain[0, BLACK])
+    male = ATTRIBUTES.index("Male")
+    assert torch.equal(released[0, male], plain[0, male])
+
+
+def test_true_edit_is_the_floor_over_the_faces_that_have_one(bench):
+    result = evaluate.evaluate("true-edit", bench, device="cpu")
+    assert result["faces"] == 10 and value(result, "accuracy_1.0") == 1
+    assert value(result, "truth_distance") == 0
+    assert not {"psnr", "ssim", "accuracy_1.5", "accuracy_1.5_add"} & set(result["metrics"])
+
+
+def test_same_seed_twice_is_the_same_file_but_for_times(bench):
+    file = evaluate.metrics_file("stgan", bench)
+    texts = []
+    for _ in range(2):
+        evaluate.evaluate("stgan", bench, device="cpu", generator=Editor())
+        result = json.loads(file.read_text())
+        assert result.pop("wall_seconds")
+        texts.append((json.dumps(result), file.with_suffix(".npz").read_bytes()))
+    assert texts[0] == texts[1]
+
+
+def test_fid_is_filled_in_where_clean_fid_is_installed(bench, monkeypatch):
+    def missing(*_):
+        raise MagganError("no clean-fid")
+
+    with monkeypatch.context() as without:
+        without.setattr(metrics, "frechet_of_statistics", missing)
+        result = evaluate.evaluate("stgan", bench, device="cpu", generator=Editor())
+        assert "fid" not in result["metrics"] and "clean-fid" in result["notes"][0]
+    file = evaluate.metrics_file("stgan", bench)
+    filled = evaluate.add_fid(file)
+    direct = evaluate.evaluate("stgan", bench, device="cpu", generator=Editor())
+    assert filled["notes"] == direct["notes"] == []
+    assert filled["metrics"]["fid"] == pytest.approx(direct["metrics"]["fid"])
+    fid = filled["metrics"]["fid"]
+    assert fid["low"] < fid["value"] < fid["high"]
+
+
+def test_frechet_deviation_is_of_the_distance_that_clean_fid_gives():
+    random = np.random.default_rng(0)
+    faces = random.normal(size=(800, 4))
+    edits = random.normal(size=(800, 13, 4)) + 0.3
+    trials = []
+    for _ in range(60):
+        a, b = random.normal(size=(800, 4)), random.normal(size=(800, 13, 4)) + 0.3
+        trials.append(metrics.frechet_distance(a, b.reshape(-1, 4)))
+    deviation = metrics.frechet_deviation(faces, edits, resamples=60)
+    assert 0.6 < deviation / np.std(trials) < 1.6
+
+
+@pytest.mark.parametrize(
+    "row, message",
+    [
+        ("stgann", "did you mean 'stgan'"),
+        ("stgan", "python -m maggan.train stgan smoke"),
+    ],
+)
+def test_rows_that_cannot_be_evaluated_say_what_to_do(bench, row, message):
+    with pytest.raises(MagganError, match=message):
+        evaluate.evaluate(row, bench, device="cpu")
+    assert not evaluate.metrics_file(row, bench).exists()
+
+
+def test_photos_have_no_true_edit(bench):
+    with pytest.raises(MagganError, match="needs drawn faces"):
+        evaluate.evaluate("true-edit", "celeba64", device="cpu")

@@ -190,7 +190,7 @@ test: $(READY)  ## ruff, the tests, and every notebook at smoke size
 	rm -rf $(RUNS)/test
 	export MAGGAN_RUNS=$(abspath $(RUNS)/test/runs) MAGGAN_RESULTS=$(abspath $(RUNS)/test/results) OMP_NUM_THREADS=1 MAGGAN_PLAIN=1; \
 	$(PYTHON) -m maggan.data smoke && $(PYTHON) -m maggan.judges smoke && \
-	$(PYTHON) -m pytest -q -n $(AT_MOST) --dist loadgroup --nbval-lax --nbval-current-env \
+	$(PYTHON) -m pytest -q -n $(AT_MOST) --nbval-lax --nbval-current-env \
 		--nbval-cell-timeout=300 --nbval-sanitize-with tests/nbval.cfg
 
 reference: $(TABLE)  ## make this run of the profile the reference that later tables are compared with

@@ -3,9 +3,14 @@
 import pytest
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items):
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
     """Keep each test file together, and the notebooks that train and judge one row in one process."""
-    for item in items:
-        row = item.path.suffix == ".ipynb" and item.path.name >= "06"
-        item.add_marker(pytest.mark.xdist_group("a-row" if row else item.path.name))
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            file = nodeid.split("::")[0]
+            return "a row" if file >= "notebooks/06" and file.endswith(".ipynb") else file
+
+    return ByFile(config, log)

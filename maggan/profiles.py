@@ -51,8 +51,8 @@ def _gpu(size):
 
 
 _SMALL = dict(
-    recipe="small", width=16, levels=4, max_width=128, critic_width=32, head_width=256, batch=16,
-    features="small", sample_every=250,
+    recipe="small", width=16, levels=4, max_width=128, critic_width=32, head_width=256, batch=8,
+    features="small", sample_every=200,
 )  # fmt: skip
 
 PROFILES = {
@@ -64,7 +64,7 @@ PROFILES = {
             validation_faces=16, test_faces=16, judge_width=4, judge_epochs=1, note="not a result",
         ),  # fmt: skip
         _drawn(
-            64, **{**_SMALL, "iterations": 2000}, train_faces=6_000, decorrelated_faces=6_000,
+            64, **{**_SMALL, "iterations": 2600}, train_faces=6_000, decorrelated_faces=6_000,
             validation_faces=256, test_faces=600, judge_epochs=5,
         ),  # fmt: skip
         _drawn(128, iterations=40_000),

@@ -9,7 +9,7 @@ from maggan.variants import VARIANTS, resolve
 
 PUBLISHED = dict(
     size=128, width=64, levels=5, max_width=1024, critic_width=64, head_width=1024, last_layer="deconv",
-    attribute_trunk="shared",
+    attribute_trunk="shared", critic_norm="instance",
 )  # fmt: skip
 
 

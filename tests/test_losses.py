@@ -50,8 +50,9 @@ def test_generator_loss_is_eq_11():
     config = resolve("maggan", "smoke", lambda_1=2.0, lambda_2=3.0, lambda_3=5.0)
     x, edited = torch.zeros(1, 3, 2, 2), torch.ones(1, 3, 2, 2)
     total, parts = losses.generator_loss(
-        config, x, edited, edited / 2, torch.ones(1, 1, 2, 2), torch.tensor([4.0]), torch.zeros(1, 13), torch.ones(1, 13)
-    )
+        config, x, edited, edited / 2, torch.ones(1, 1, 2, 2),
+        torch.tensor([4.0]), torch.zeros(1, 13), torch.ones(1, 13),
+    )  # fmt: skip
     assert list(parts) == ["L_G_gan", "L_G_rec", "L_G_cls", "L_G_mre"]
     assert total.item() == pytest.approx(-4 + 2 * 0.5 + 3 * 0.6931472 + 5 * 1)
 
@@ -69,5 +70,6 @@ def test_a_row_without_l_mre_logs_it_and_does_not_minimise_it():
 def test_discriminator_loss_weighs_a_rare_penalty_by_its_rarity():
     config = resolve("stgan", "smoke", penalty_every=4, lambda_gp=10.0)
     ones = torch.ones(2)
-    total, parts = losses.discriminator_loss(config, ones, ones, torch.zeros(2, 13), torch.ones(2, 13), torch.tensor(0.5))
+    logits, labels = torch.zeros(2, 13), torch.ones(2, 13)
+    total, parts = losses.discriminator_loss(config, ones, ones, logits, labels, torch.tensor(0.5))
     assert parts["L_D_adv"] == 0 and total.item() == pytest.approx(0.6931472 + 40 * 0.5)

@@ -75,7 +75,7 @@ RUN_NOTEBOOK = $(ONE_THREAD) $(PYTHON) -m maggan.notebook
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .DEFAULT_GOAL := help
-.PHONY: help table3 row faces judges lab all-notebooks parser masks test reference lock env clean unknown-row
+.PHONY: help table3 row faces judges lab all-notebooks parser masks test bench reference lock env clean unknown-row
 
 help:  ## this text
 	@echo "make TARGET [PROFILE=$(PROFILE)] [CELEBA=folder]"
@@ -192,6 +192,9 @@ test: $(READY)  ## ruff, the tests, and every notebook at smoke size
 	$(PYTHON) -m maggan.data smoke && $(PYTHON) -m maggan.judges smoke && \
 	$(PYTHON) -m pytest -q -n $(AT_MOST) --nbval-lax --nbval-current-env \
 		--nbval-cell-timeout=300 --nbval-sanitize-with tests/nbval.cfg
+
+bench: $(READY)  ## speeds that the project relies on, as ratios
+	$(PYTHON) benchmarks/speed.py
 
 reference: $(TABLE)  ## make this run of the profile the reference that later tables are compared with
 	$(PYTHON) -m maggan.tables promote $(PROFILE)

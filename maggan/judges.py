@@ -184,7 +184,7 @@ def train_judges(profile, device=None):
     """
     profile = get_profile(profile)
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    folder, code = judges_folder(profile), fingerprint("judges")
+    folder, code = judges_folder(profile), fingerprint("judges", profile.world)
     report_file = paths.results() / profile.name / "metrics" / "judges.json"
     files = [folder / f"{name}.safetensors" for name in Judges._fields]
     if report_file.exists() and all(trained(file, code) for file in files):

@@ -16,6 +16,7 @@ from dataclasses import asdict
 import pandas as pd
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.strategies import DDPStrategy
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torchvision.utils import make_grid, save_image
 
@@ -53,14 +54,13 @@ def train(variant, profile, seed=0, device=None, devices=1, on_sample=None, **ov
     """
     config = resolve(variant, profile, seed, **overrides)
     folder = run_folder(profile, variant, seed)
-    code = fingerprint("train")
+    code = fingerprint("train", get_profile(profile).world)
     fabric = launch(device, devices)
     if fabric.is_global_zero:
         fresh_start_if_changed(folder, config, code)
     fabric.barrier()
     if (folder / "weights.safetensors").exists():
         print(f"{folder.name} is finished ({config.iterations} iterations)")
-        (folder / "weights.safetensors").touch()  # for make: newer than a source edited without effect
         return folder
     run = Run(config, folder, fabric, open_faces(profile, "train"), open_faces(profile, "validation"))
     run.load()
@@ -123,7 +123,8 @@ class Run:
         if config.reconstruction == "cycle":
             reconstructed = G(edited, -att_diff, batch.parts)
         D.requires_grad_(False)
-        of_fake, of_fake_att = D(edited, self.noise(draw, edited))
+        with self.fabric.autocast():  # D.module: several processes must not wait for gradients of D here
+            of_fake, of_fake_att = D.module(edited, self.noise(draw, edited))
         total, parts = losses.generator_loss(
             config, batch.images, edited, reconstructed, preserved, of_fake, of_fake_att, target
         )
@@ -271,7 +272,10 @@ def launch(device, devices):
     if accelerator == "cuda" and not torch.cuda.is_available():
         raise MagganError("there is no GPU that PyTorch can use here; leave device out, or say device='cpu'.")
     half = accelerator == "cuda" and torch.cuda.is_bf16_supported()
-    fabric = Fabric(accelerator=accelerator, devices=devices, precision="bf16-mixed" if half else "32-true")
+    # each process keeps its own statistics of batch norm: sharing them between two passes breaks the backward one
+    strategy = DDPStrategy(broadcast_buffers=False) if devices > 1 else "auto"
+    precision = "bf16-mixed" if half else "32-true"
+    fabric = Fabric(accelerator=accelerator, strategy=strategy, devices=devices, precision=precision)
     fabric.launch()
     return fabric
 

@@ -73,7 +73,10 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(runs, monkeypatch):
 def test_a_killed_run_goes_on_to_the_same_bits(runs, monkeypatch):
     whole = weights(train("maggan", "smoke", iterations=30))
     (runs / "smoke" / "maggan-seed0").rename(runs / "whole")
-    code = "import maggan.train as t; t.CHECKPOINT_SECONDS = 0; t.train('maggan', 'smoke', iterations=30)"
+    code = (
+        "import torch, maggan.train as t; torch.set_num_threads(1); t.CHECKPOINT_SECONDS = 0; "
+        "t.train('maggan', 'smoke', iterations=30)"
+    )
     folder = runs / "smoke" / "maggan-seed0"
     killed = 0
     for iterations in (5, 15):
@@ -159,3 +162,12 @@ def test_the_command_says_one_line_and_fails(runs, arguments, message):
     done = subprocess.run(command, capture_output=True, text=True, cwd=paths.ROOT)
     assert done.returncode == 2 and done.stderr.endswith(message) and "Traceback" not in done.stderr
     assert not (runs / "smoke" / "magan-seed0").exists()
+
+
+def test_two_processes_share_a_batch(runs):
+    command = [sys.executable, "-m", "maggan.train", "maggan", "smoke", "--device", "cpu", "--devices", "2"]
+    done = subprocess.run([*command, "--set", "iterations=3"], capture_output=True, text=True, cwd=paths.ROOT)
+    assert done.returncode == 0, done.stderr
+    folder = run_folder("smoke", "maggan")
+    assert read_log(folder)["iteration"].tolist() == [1, 2, 3]
+    assert all(torch.isfinite(v).all() for v in load_file(folder / "weights.safetensors").values())

@@ -45,8 +45,8 @@ def celeba(tmp_path, monkeypatch):
 
 def small(**changes):
     """celeba64 with the smoke profile's numbers."""
-    numbers = {name: getattr(profile("smoke"), name) for name in
-               ("size", "width", "levels", "critic_width", "head_width", "batch", "judge_width", "judge_epochs")}  # fmt: skip
+    same = ("size", "width", "levels", "critic_width", "head_width", "batch", "judge_width", "judge_epochs")
+    numbers = {name: getattr(profile("smoke"), name) for name in same}
     return replace(profile("celeba64"), **{**numbers, "iterations": 2, "sample_every": 1, **changes})
 
 

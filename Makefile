@@ -3,10 +3,26 @@
 
 PROFILE ?= drawn64
 ROW     ?= maggan
+
+# Folders. Make's own names may be relative, and CELEBA and the checkout may have spaces in them; what commands
+# inherit is absolute, for notebooks run in their own folder.
+from_here = $(if $(filter /%,$(firstword $(1))),$(1),$(CURDIR)/$(1))
+absolute  = $(call from_here,$(patsubst ~/%,$(HOME)/%,$(1)))
+quoted    = '$(subst ','\'',$(1))'
 RUNS    := $(or $(MAGGAN_RUNS),runs)
 RESULTS := $(or $(MAGGAN_RESULTS),results)
-export MAGGAN_RUNS := $(abspath $(RUNS))
-export MAGGAN_RESULTS := $(abspath $(RESULTS))
+STORE   := $(or $(MASKS),$(RUNS)/masks)
+ifneq ($(words $(RUNS) $(RESULTS) $(STORE)),3)
+$(error MAGGAN_RUNS, MAGGAN_RESULTS and MASKS must be names without spaces)
+endif
+override MAGGAN_RUNS := $(call absolute,$(RUNS))
+override MAGGAN_RESULTS := $(call absolute,$(RESULTS))
+override MASKS := $(call absolute,$(STORE))
+export MAGGAN_RUNS MAGGAN_RESULTS MASKS
+ifneq ($(CELEBA),)
+override CELEBA := $(call absolute,$(CELEBA))
+export CELEBA
+endif
 
 # slowest first, so that no long row is left running alone at the end
 ROWS    := stgan-cycle maggan-seg maggan maggan-no-mre maggan-no-spade stgan-mre stgan
@@ -20,8 +36,8 @@ FACES   := $(HERE)/faces/.ready
 JUDGED_BY := $(HERE)/judges/.ready
 JUDGES  := $(HERE)/judges/classifier.safetensors
 METRICS  = $(patsubst %,$(OUT)/metrics/%-seed0.json,$(ROWS) $(LIMITS))
-TRAINED  = $(OUT)/notebooks/07-train-a-row-$(1).ipynb
-JUDGED   = $(OUT)/notebooks/08-evaluate-a-row-$(1).ipynb
+TRAINED  = $(call DONE,07-train-a-row-$(1))
+JUDGED   = $(call DONE,08-evaluate-a-row-$(1))
 
 # Rows run side by side, one thread each: two such processes beat one process with two threads.
 CORES := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)
@@ -33,44 +49,77 @@ ifneq ($(JOBS),1)
 ONE_THREAD := OMP_NUM_THREADS=1
 endif
 
-# Real photos: where CelebA and the CelebAMask-HQ pairs are, which parser reads the photos, where its masks go.
-MASKS  ?= $(RUNS)/masks
-PARSER ?= $(RUNS)/parser/parser.safetensors
-ifdef CELEBA
-export CELEBA
-endif
-export MASKS := $(abspath $(MASKS))
-
-# The environment: Python 3.11 or 3.12 of this machine, and exactly what requirements.lock says.
+# The environment: Python 3.11 or 3.12 of this machine, and exactly what requirements.lock says. With PYTHON=python3
+# on the command line, that Python and what it has, from a checkout that need not be installed.
 ENV    := .venv
+UV     := $(shell uv --version >/dev/null 2>&1 && echo uv || echo .uv/bin/uv)
 PYTHON := $(ENV)/bin/python
+ifeq ($(origin PYTHON),command line)
+READY  :=
+SYSTEM_PYTHON := $(PYTHON)
+override PYTHONPATH := $(CURDIR)$(if $(PYTHONPATH),:$(PYTHONPATH))
+export PYTHONPATH
+PAPERMILL := $(shell $(PYTHON) -c 'from importlib.util import find_spec as at; \
+	print("yes" if at("papermill") and at("ipykernel") else "")')
+else
 READY  := $(ENV)/.ready
 SYSTEM_PYTHON := $(shell for p in python3.11 python3.12 python3; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null && echo $$p && break; done)
-UV     := $(shell uv --version >/dev/null 2>&1 && echo uv || echo .uv/bin/uv)
+PAPERMILL := yes
+endif
+
+# Real photos: which parser reads them. One that is named (PARSER=79999_iter.pth) is an input like the photos; ours
+# is trained where masks are wanted and there are none.
+WORLD  := $(if $(filter celeba%,$(PROFILE)),celeba,drawn)
+OURS   := $(RUNS)/parser/parser.safetensors
+PARSER ?= $(OURS)
+INPUTS := $(RUNS)/.code/masks
+ifneq ($(PARSER),$(OURS))
+READS  := $(INPUTS)/parser
+else
+READS  := $(if $(wildcard $(STORE)/store.json),$(wildcard $(OURS)),$(OURS))
+endif
 
 # What depends on which code: one file an entry point, rewritten only when code that it reaches has changed.
-WORLD  := $(if $(filter celeba%,$(PROFILE)),celeba,drawn)
 STAMPS := $(RUNS)/.code/$(WORLD)
 CODE    = $(patsubst %,$(STAMPS)/%,$(1))
-ENTRIES := data judges evaluate tables parser masks $(patsubst notebooks/%.ipynb,%,$(wildcard notebooks/[0-9]*.ipynb))
-ifneq ($(filter-out help clean,$(or $(MAKECMDGOALS),help)),)
+ENTRIES := data judges evaluate $(patsubst notebooks/%.ipynb,%,$(wildcard notebooks/[0-9]*.ipynb))
+STAMP   = $(shell $(SYSTEM_PYTHON) maggan/dependencies.py $(1) || echo "see the message above")
+GOALS  := $(filter-out help,$(or $(MAKECMDGOALS),help))
+ifneq ($(GOALS),)
 ifeq ($(SYSTEM_PYTHON),)
 $(error Python 3.11 or 3.12 is needed; install one so that python3.11, python3.12 or python3 is it)
 endif
 endif
-ifneq ($(filter-out help clean env lock lab test,$(or $(MAKECMDGOALS),help)),)
-ifeq ($(WORLD)-$(and $(CELEBA),$(wildcard $(CELEBA)/.)),celeba-)
-$(error $(PROFILE) needs CelebA photos: make $(firstword $(MAKECMDGOALS)) PROFILE=$(PROFILE) CELEBA=folder, \
-which holds img_align_celeba, list_attr_celeba.txt and list_eval_partition.txt)
+GOALS  := $(filter-out env lock lab test,$(GOALS))
+ifneq ($(GOALS),)
+WRONG  := $(call STAMP,--profile=$(call quoted,$(PROFILE)) $(STAMPS) $(WORLD) $(ENTRIES))
+ifneq ($(WRONG),)
+$(error $(WRONG))
 endif
-STAMPED := $(shell $(SYSTEM_PYTHON) maggan/dependencies.py $(STAMPS) $(WORLD) $(ENTRIES) || echo failed)
-ifneq ($(STAMPED),)
-$(error the code does not parse: see the message above)
+endif
+OF_PHOTOS := $(if $(filter celeba,$(WORLD)),$(filter-out bench clean parser,$(GOALS)),$(filter masks,$(GOALS)))
+ifneq ($(OF_PHOTOS),)
+ifeq ($(and $(CELEBA),$(shell [ -d $(call quoted,$(CELEBA)) ] && echo yes)),)
+$(error $(firstword $(OF_PHOTOS)) needs CelebA photos: make $(firstword $(OF_PHOTOS)) PROFILE=$(PROFILE) CELEBA=folder, \
+which holds img_align_celeba, list_attr_celeba.txt and list_eval_partition.txt$(if $(CELEBA), ($(CELEBA) is no folder)))
+endif
+WRONG  := $(call STAMP,--input photos=$(call quoted,$(CELEBA)) $(if $(filter $(INPUTS)/parser,$(READS)),\
+	--input parser=$(call quoted,$(call absolute,$(PARSER)))) $(INPUTS) masks maskbuild)
+ifneq ($(WRONG),)
+$(error $(WRONG))
 endif
 endif
 
-RUN_NOTEBOOK = $(ONE_THREAD) $(PYTHON) -m maggan.notebook
+# A notebook with parameters; without papermill, the command that does the notebook's work.
+# $(call RUN,notebook,what it leaves,its parameters,the command)
+ifneq ($(PAPERMILL),)
+DONE = $(OUT)/notebooks/$(1).ipynb
+RUN  = $(ONE_THREAD) $(PYTHON) -m maggan.notebook notebooks/$(1).ipynb $(2) $(3)
+else
+DONE = $(HERE)/.done/$(1)
+RUN  = $(ONE_THREAD) MAGGAN_PLAIN=1 $(PYTHON) -m maggan.$(4) && mkdir -p $(dir $(2)) && touch $(2)
+endif
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
@@ -95,9 +144,9 @@ faces: $(FACES)  ## the faces of a profile, drawn or read from CELEBA
 
 judges: $(JUDGES)  ## the attribute classifier and the network behind FID
 
-parser: $(PARSER)  ## the face parser, trained on CelebAMask-HQ pairs: make parser PAIRS=folder
+parser: $(OURS)  ## the face parser, trained on CelebAMask-HQ pairs: make parser PAIRS=folder
 
-masks: $(MASKS)/.ready  ## soft part masks of all photos in CELEBA
+masks: $(STORE)/.ready  ## soft part masks of all photos in CELEBA
 
 lab: $(READY)  ## JupyterLab on the notebooks, in the locked environment
 	$(PYTHON) -m jupyter lab --notebook-dir=. notebooks/00-start-here.ipynb
@@ -108,12 +157,16 @@ env: $(READY)  ## the locked environment in .venv
 
 # ------------------------------------------------------------------------------------------- environment
 
+ifneq ($(READY),)
 $(READY): requirements.lock pyproject.toml | $(filter .uv/%,$(UV))
 	@echo "environment: installing what requirements.lock says into $(ENV)"
-	[ -x $(PYTHON) ] || $(UV) venv --quiet --no-python-downloads --python $(SYSTEM_PYTHON) $(ENV)
+	$(PYTHON) -c '' 2>/dev/null || { rm -rf $(ENV); $(UV) venv --quiet --no-python-downloads --python $(SYSTEM_PYTHON) $(ENV); }
 	$(UV) pip sync --quiet --python $(PYTHON) --require-hashes requirements.lock
 	$(UV) pip install --quiet --python $(PYTHON) --no-deps --no-build-isolation --editable .
 	@touch $@
+# an environment whose Python was taken away is made anew
+$(if $(shell [ -x $(PYTHON) ] && echo yes),,$(eval .PHONY: $(READY)))
+endif
 
 .uv/bin/uv:
 	$(SYSTEM_PYTHON) -m venv .uv
@@ -127,9 +180,9 @@ lock: $(filter .uv/%,$(UV))  ## choose versions anew and write requirements.lock
 
 # ------------------------------------------------------------------------------------- faces to Table 3
 
-$(FACES): $(call CODE,data) $(if $(filter celeba,$(WORLD)),$(MASKS)/.ready) | $(READY)
+$(FACES): $(call CODE,data) $(if $(filter celeba,$(WORLD)),$(STORE)/.ready $(INPUTS)/photos) | $(READY)
 	MAGGAN_PLAIN=1 $(PYTHON) -m maggan.data $(PROFILE)
-	@touch $@
+	@mkdir -p $(@D) && touch $@
 
 # What the same code and settings have trained already is left as it is, and takes seconds. So weights follow
 # from the file that says they were looked at (`+@:` has make look at their time again, even under -n), but
@@ -148,13 +201,13 @@ $(call again_without,$(JUDGES),$(JUDGED_BY))
 
 define TRAIN_AND_JUDGE
 $(call TRAINED,$(1)): notebooks/07-train-a-row.ipynb $(call CODE,07-train-a-row) $(FACES) | $(READY)
-	$$(RUN_NOTEBOOK) notebooks/07-train-a-row.ipynb $$@ row=$(1) profile=$(PROFILE)
+	$$(call RUN,07-train-a-row,$$@,row=$(1) profile=$(PROFILE),train $(1) $(PROFILE))
 
 $(call WEIGHTS,$(1)): $(call TRAINED,$(1))
 	+@:
 
 $(call JUDGED,$(1)): notebooks/08-evaluate-a-row.ipynb $(call CODE,evaluate) $(call WEIGHTS,$(1)) $(JUDGES) | $(READY)
-	$$(RUN_NOTEBOOK) notebooks/08-evaluate-a-row.ipynb $$@ row=$(1) profile=$(PROFILE)
+	$$(call RUN,08-evaluate-a-row,$$@,row=$(1) profile=$(PROFILE),evaluate $(1) $(PROFILE))
 
 $(OUT)/metrics/$(1)-seed0.json: $(call JUDGED,$(1))
 	+@:
@@ -167,20 +220,26 @@ $(patsubst %,$(OUT)/metrics/%-seed0.json,$(LIMITS)): $(OUT)/metrics/%-seed0.json
 	$(ONE_THREAD) MAGGAN_PLAIN=1 $(PYTHON) -m maggan.evaluate $* $(PROFILE)
 
 $(TABLE): notebooks/09-table3.ipynb $(call CODE,09-table3) $(METRICS) $(wildcard results/paper/*.csv results/reference/$(PROFILE)/metrics/*.json) | $(READY)
-	$(RUN_NOTEBOOK) notebooks/09-table3.ipynb $(OUT)/notebooks/09-table3.ipynb profile=$(PROFILE)
+	$(call RUN,09-table3,$(call DONE,09-table3),profile=$(PROFILE),tables table3 $(PROFILE) >/dev/null)
 
+# 01, 04 and 06 take a profile; the others draw what they show
 $(OUT)/notebooks/0%.ipynb: notebooks/0%.ipynb $(STAMPS)/0% $(FACES) $(JUDGES) | $(READY)
-	$(RUN_NOTEBOOK) $< $@ profile=$(PROFILE)
+	$(ONE_THREAD) $(PYTHON) -m maggan.notebook $< $@ $(if $(filter 1-% 4-% 6-%,$*),profile=$(PROFILE))
 
 # ----------------------------------------------------------------------------------- masks of real photos
 
-$(RUNS)/parser/parser.safetensors: $(call CODE,parser) | $(READY)
+# A trained parser stays, whatever happens to the code: every store of masks names the one parser it was made with.
+$(OURS): | $(READY)
 	@[ -n "$(PAIRS)" ] || { echo "no parser yet: train one, PAIRS=folder of CelebAMask-HQ, or name one," \
 		"PARSER=79999_iter.pth" >&2; exit 2; }
 	MAGGAN_PLAIN=1 $(PYTHON) -m maggan.parser train --pairs "$(PAIRS)" --out $@
 
-$(MASKS)/.ready: $(call CODE,masks) $(PARSER) | $(READY)
-	MAGGAN_PLAIN=1 $(PYTHON) -m maggan.masks build --parser $(PARSER) --photos "$(CELEBA)" --out $(MASKS)
+$(STORE)/.ready: $(INPUTS)/maskbuild $(INPUTS)/photos $(READS) | $(READY)
+ifeq ($(READS),)
+	@echo "masks: those in $(STORE) are taken as they are, for there is no parser; photos without masks are left out"
+else
+	MAGGAN_PLAIN=1 $(PYTHON) -m maggan.masks build --parser "$(PARSER)" --photos "$$CELEBA" --out $(STORE)
+endif
 	@touch $@
 
 # ------------------------------------------------------------------------------------- the project itself
@@ -188,7 +247,7 @@ $(MASKS)/.ready: $(call CODE,masks) $(PARSER) | $(READY)
 test: $(READY)  ## ruff, the tests, and every notebook at smoke size
 	$(PYTHON) -m ruff check .
 	rm -rf $(RUNS)/test
-	export MAGGAN_RUNS=$(abspath $(RUNS)/test/runs) MAGGAN_RESULTS=$(abspath $(RUNS)/test/results) OMP_NUM_THREADS=1 MAGGAN_PLAIN=1; \
+	export MAGGAN_RUNS="$(MAGGAN_RUNS)/test/runs" MAGGAN_RESULTS="$(MAGGAN_RUNS)/test/results" OMP_NUM_THREADS=1 MAGGAN_PLAIN=1; \
 	$(PYTHON) -m maggan.data smoke && $(PYTHON) -m maggan.judges smoke && \
 	$(PYTHON) -m pytest -q -n $(AT_MOST) --nbval-lax --nbval-current-env \
 		--nbval-cell-timeout=300 --nbval-sanitize-with tests/nbval.cfg

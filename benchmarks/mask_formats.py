@@ -54,7 +54,7 @@ def grey(data):
 
 
 def in_sqlite(save, load):
-    """One row a face in SQLite, committed every 64 faces."""
+    """One row a face in SQLite, all committed at the end."""
 
     def write(folder, faces):
         with sqlite3.connect(folder / "masks.sqlite") as base:

@@ -10,6 +10,7 @@ sees that crop too, so its masks lie on the images' own grid.
 import io
 import sys
 import zipfile
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -40,23 +41,31 @@ def warn(text):
     tqdm.write(f"maggan: {text}", file=sys.stderr)
 
 
+@cache
+def warn_once(text):
+    """`warn`, but the same line only once a process: the photos are opened anew for every split."""
+    warn(text)
+
+
 class CelebA:
-    """The faces that are here: photos with a usable row of labels.
+    """The faces that are here: photos with a usable row of labels, where the official split agrees with their number.
 
     Open it with `CelebA.open(folder)`. Safe to use from several threads and processes at once.
     """
 
-    def __init__(self, photos, labels):
+    def __init__(self, folder, photos, labels):
+        self.folder = folder
         self._photos = photos  # file name -> path, or (zip file, its entry)
         self._labels = labels  # file name -> (13,) uint8
         self._names = sorted(photos.keys() & labels.keys(), key=file_number)
 
     @classmethod
-    def open(cls, folder, strict=False):
+    def open(cls, folder):
         """Read the label files and list the photos; a full set takes about two seconds.
 
-        Bad rows, photos without a row and a wrong split file are told in one line each and left out; with `strict`,
-        and then for labelled photos that are not here too, they raise. Raises MagganError saying what to get if the
+        Bad rows, photos without a row of labels, and photos whose official split contradicts their number are left
+        out, and told once a process: the first few in one line each, then their number. Labelled photos that are not
+        here are told in one line: a subset is as good as the whole. Raises MagganError saying what to get if the
         folder or one of its files is missing.
         """
         folder = Path(folder).expanduser()
@@ -66,29 +75,34 @@ class CelebA:
         partition_file = _find(folder, "list_eval_partition.txt", "Eval")
         photos = list_photos(folder)
         labels, problems = read_attributes(labels_file)
-        problems += check_partition(partition_file, photos)
+        contradicted, wrong_rows = check_partition(partition_file, photos)
+        problems += wrong_rows
         unlabelled = sorted(photos.keys() - labels.keys())
-        problems += [f"{name}: no usable row in {labels_file.name}; left out" for name in unlabelled]
-        missing = len(labels.keys() - photos.keys())
-        if strict and missing:
-            problems.append(f"{folder}: {missing} of {len(labels)} labelled photos are not here")
-        if strict and problems:
-            raise MagganError(f"{problems[0]} ({len(problems)} problems in all)")
-        _report(problems, f"{folder}: {len(problems)} problems in the label files")
-        faces = cls(photos, labels)
+        problems += [f"{name}: no usable row in {labels_file}; left out" for name in unlabelled]
+        _report(folder, problems, sorted(labels.keys() - photos.keys()), len(labels))
+        faces = cls(folder, {name: photos[name] for name in photos.keys() - contradicted}, labels)
         if not faces._names:
-            raise MagganError(f"{folder}: none of its {len(photos)} photos has a row of labels; {WHAT_TO_GET}")
+            raise MagganError(f"{folder}: none of its {len(photos)} photos can be used; {WHAT_TO_GET}")
         return faces
 
     def __len__(self):
         return len(self._names)
 
     def names(self, split):
-        """File names of "train", "validation" or "test", in file order: photos that are here and have labels."""
+        """File names of "train", "validation" or "test", in file order: photos that are here and have labels.
+
+        Raises MagganError naming the split's files if none of them is here.
+        """
         if split not in SPLITS:
             raise nearest(split, SPLITS, "split")
         first, last = SPLITS[split]
-        return [name for name in self._names if first <= file_number(name) <= last]
+        names = [name for name in self._names if first <= file_number(name) <= last]
+        if not names:
+            raise MagganError(
+                f"{self.folder}: no photo of the {split} split is here (files {first:06d}.jpg to {last:06d}.jpg); "
+                "add some of them."
+            )
+        return names
 
     def attributes(self, names):
         """The 13 attributes of the named faces: (N, 13) uint8 of 0 and 1."""
@@ -101,25 +115,6 @@ class CelebA:
     def face(self, name, size):
         """STGAN's crop of the photo, resized with antialiased bicubic: (3, size, size) uint8."""
         return resize_face(crop_face(self.photo(name)), size)
-
-    def faces(self, names, size, strict=False):
-        """Yield (name, face) of the named photos; one that cannot be read is told in one line, or raises if `strict`.
-
-        Ends with the number left out, if any.
-        """
-        left_out = 0
-        for name in names:
-            try:
-                face = self.face(name, size)
-            except MagganError as error:
-                if strict:
-                    raise
-                warn(f"{error} Left out.")
-                left_out += 1
-                continue
-            yield name, face
-        if left_out:
-            warn(f"{left_out} of {len(names)} photos left out.")
 
     def _known(self, name):
         if name not in self._photos or name not in self._labels:
@@ -176,31 +171,33 @@ def read_attributes(path):
 
 
 def check_partition(path, photos):
-    """Problems with the official split file, one line each: bad rows, and photos it puts on the other side of test.
+    """What contradicts the official split file: ({photos it puts on the other side of test}, [problems, a line each]).
 
-    The split itself goes by file number, as STGAN's does; this only makes sure that no official test face is trained
-    on and none is tested that is not one.
+    The split itself goes by file number, as STGAN's does; leaving these photos out makes sure that no official test
+    face is trained on and none is tested that is not one.
     """
-    problems = []
+    contradicted, problems = set(), []
     for number, line in enumerate(path.read_text(encoding="ascii", errors="replace").splitlines(), start=1):
         fields = line.split()
         if not fields:
             continue
         if len(fields) != 2 or fields[1] not in ("0", "1", "2") or not Path(fields[0]).stem.isdigit():
-            problems.append(f"{path}, line {number}: bad row ({line.strip()[:40]})")
+            problems.append(f"{path}, line {number}: bad row ({line.strip()[:40]}); not looked at")
         elif fields[0] in photos and (fields[1] == "2") != (file_number(fields[0]) >= FIRST_OFFICIAL_TEST):
-            problems.append(f"{path}, line {number}: {fields[0]} is in split {fields[1]}, against its number")
-    return problems
+            contradicted.add(fields[0])
+            problems.append(f"{path}, line {number}: {fields[0]} is in split {fields[1]}, against its number; left out")
+    return contradicted, problems
 
 
-def _report(problems, summary):
-    """Tell the problems, the first few in full, then how many there are."""
+def _report(folder, problems, missing, labelled):
+    """Tell the problems, the first few in full, then how many there are; and how many labelled photos are missing."""
     for problem in problems[:SHOWN]:
-        warn(problem)
-    if len(problems) > SHOWN:
-        warn(f"... and {len(problems) - SHOWN} more.")
+        warn_once(problem)
     if problems:
-        warn(f"{summary}.")
+        shown = f"; the first {SHOWN} are told above" if len(problems) > SHOWN else ""
+        warn_once(f"{folder}: {len(problems)} problems in the label files{shown}.")
+    if missing:
+        warn_once(f"{folder}: {len(missing)} of {labelled} labelled photos are not here, {missing[0]} for one.")
 
 
 def _find(folder, name, subfolder):

@@ -1,5 +1,6 @@
 """A row's run on disk, and its trained generator."""
 
+import json
 from pathlib import Path
 
 from . import paths
@@ -22,6 +23,6 @@ def load_generator(path, device="cpu"):
     metadata = read_metadata(file)
     if "config" not in metadata:
         raise MagganError(f"{file} has no config inside: it was not written by maggan.train.")
-    config = Config(**metadata["config"])
+    config = Config.from_json(json.dumps(metadata["config"]))
     generator = load_weights(file, Generator(config))
     return generator.to(device).eval().requires_grad_(False), config

@@ -9,7 +9,7 @@ import argparse
 import hashlib
 import json
 import os
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -81,12 +81,17 @@ class CelebASource:
         with_masks = set(self.store.names())
         every = self.celeba.names(split)
         self.names = [name for name in every if name in with_masks]
-        if len(self.names) < len(every):
-            print(f"{split}: {len(every) - len(self.names)} of {len(every)} photos have no mask and are left out")
+        missing = set(every) - with_masks - set(self.store.left_out)
+        if missing:
+            raise MagganError(
+                f"{mask_folder()}: {len(missing)} of {len(every)} {split} photos have no mask, {min(missing)} for one; "
+                f"build the missing ones: rm -f {mask_folder()}/.ready, then make masks CELEBA={paths.celeba_folder()}"
+            )
 
     def identity(self):
-        names = hashlib.sha256("\n".join(self.names).encode()).hexdigest()
-        return {"names": names, "size": self.size, "masks": self.store.notes, "code": fingerprint("celeba")}
+        labels = self.celeba.attributes(self.names).numpy().tobytes()
+        faces = hashlib.sha256("\n".join(self.names).encode() + labels).hexdigest()
+        return {"faces": faces, "size": self.size, "masks": self.store.notes, "code": fingerprint("celeba")}
 
     def load(self, start, stop):
         """Photos start to stop as uint8 images, uint8 parts and uint8 attributes."""
@@ -99,8 +104,9 @@ class CelebASource:
 class Faces:
     """The faces of one split; `batch` gathers any of them by number."""
 
-    def __init__(self, names, attributes, size, fetch):
+    def __init__(self, names, attributes, size, fetch, identity=""):
         self.names, self.attributes, self.size, self._fetch = names, attributes, size, fetch
+        self.identity = identity  # changes with the faces, so that what was trained on others is noticed
 
     def __len__(self):
         return len(self.names)
@@ -183,8 +189,9 @@ def open_faces(profile, split):
     """
     profile = get_profile(profile)
     faces = source(profile, split)
+    identity = hashlib.sha256(json.dumps(faces.identity(), sort_keys=True).encode()).hexdigest()
     if profile.world == "celeba" and profile.size > LARGEST_KEPT:
-        return Faces(faces.names, faces.celeba.attributes(faces.names), faces.size, _decoder(faces))
+        return Faces(faces.names, faces.celeba.attributes(faces.names), faces.size, _decoder(faces), identity)
     where = prepare(profile, split)
     chunks = [load_file(chunk_file(where, s)) for s in range(0, len(faces.names), CHUNK)]  # memory-mapped
 
@@ -192,14 +199,16 @@ def open_faces(profile, split):
         rows = [(chunks[i // CHUNK], i % CHUNK) for i in indices]
         return {key: torch.stack([chunk[key][j] for chunk, j in rows]) for key in keys}
 
-    return Faces(faces.names, torch.cat([chunk["attributes"] for chunk in chunks]), profile.size, fetch)
+    attributes = torch.cat([chunk["attributes"] for chunk in chunks])
+    return Faces(faces.names, attributes, profile.size, fetch, identity)
 
 
 def _decoder(faces):
-    """Decode photos and masks as they are needed."""
+    """Decode photos and masks as they are needed, side by side: the decoders let other threads run."""
+    pool = ThreadPoolExecutor(os.cpu_count())
 
     def fetch(indices, keys):
-        loaded = zip(*[faces.load(i, i + 1) for i in indices], strict=True)
+        loaded = zip(*pool.map(lambda i: faces.load(i, i + 1), indices), strict=True)
         return {key: torch.cat(column) for key, column in zip(("images", "parts", "attributes"), loaded, strict=True)}
 
     return fetch
@@ -209,15 +218,13 @@ def main():
     parser = argparse.ArgumentParser(prog="python -m maggan.data", description="Prepare the faces of a profile.")
     parser.add_argument("profile")
     profile = get_profile(parser.parse_args().profile)
+    counts = {split: len(source(profile, split).names) for split in SPLITS}  # an empty split is told before the work
     if profile.world == "celeba" and profile.size > LARGEST_KEPT:
         print(f"{profile.name}: photos are decoded as they are needed, nothing to prepare")
         return
-    for split in SPLITS:
-        where = prepare(profile, split)
-        count = len(list(where.glob("*.safetensors")))
-        if not count:
-            raise MagganError(f"{profile.name}: no faces in the {split} split.")
-        print(f"{split}: {len(source(profile, split).names)} faces of {len(ATTRIBUTES)} attributes, {len(PARTS)} parts")
+    for split, count in counts.items():
+        prepare(profile, split)
+        print(f"{split}: {count} faces of {len(ATTRIBUTES)} attributes, {len(PARTS)} parts")
 
 
 if __name__ == "__main__":

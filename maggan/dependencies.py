@@ -2,22 +2,36 @@
 
 Make must know what to run again after an edit before the environment exists, so this file uses the standard
 library only and runs as a plain script: `python3 maggan/dependencies.py FOLDER WORLD train evaluate ...` writes
-FOLDER/train, FOLDER/evaluate, ...: one file each holding a fingerprint, rewritten only when it changed.
+FOLDER/train, FOLDER/evaluate, ...: one stamp each holding a fingerprint, rewritten only when it changed.
+`--input NAME=PATH` does the same for files from outside, `--profile NAME` looks whether there is such a profile.
 """
 
+import argparse
 import ast
 import functools
 import hashlib
+import importlib
 import json
 import os
 import sys
+import types
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent
 NOTEBOOKS = PACKAGE.parent / "notebooks"
 
 # What a world's results do not depend on, although the code that serves both worlds imports it where needed.
-NOT_OF_WORLD = {"drawn": {"celeba", "masks", "parser"}, "celeba": {"drawnfaces"}, None: set()}
+NOT_OF_WORLD = {
+    "drawn": {"celeba", "masks", "parser"},
+    "celeba": {"drawnfaces", "maskbuild", "parser"},  # a store's own notes say which parser made its masks
+    "masks": {"parsertraining"},  # no world of its own: the building of masks, which all sizes share
+    None: set(),
+}
+# The numbers that decide a run are resolved from these, and every run keeps its resolved ones: that tells a changed
+# number from a changed remark better than the code can.
+SETTINGS = {"profiles", "variants"}
+# Where the official layout of CelebA, or a flat one, has photos and labels.
+CELEBA_PLACES = (".", "Anno", "Img", "img_align_celeba", "Img/img_align_celeba")
 
 
 @functools.cache
@@ -63,7 +77,7 @@ def imported_modules(tree: ast.Module, package: Path = PACKAGE, top_level_only: 
 def closure(entry: str, world: str | None = None, package: Path = PACKAGE, notebooks: Path = NOTEBOOKS) -> list[str]:
     """Return `entry` and every module it reaches through imports, sorted.
 
-    With a world ("drawn" or "celeba"), what serves only the other one is left out.
+    With a world (a key of `NOT_OF_WORLD`), what serves only the other ones is left out.
     """
     reached, waiting = set(), {entry}
     while waiting:
@@ -107,10 +121,16 @@ def data_files(tree: ast.Module, package: Path = PACKAGE) -> set[Path]:
     return {path for path in package.iterdir() if path.is_file() and path.suffix != ".py" and path.name in strings}
 
 
-def fingerprint(entry: str, world: str | None = None, package: Path = PACKAGE, notebooks: Path = NOTEBOOKS) -> str:
-    """Return the SHA-256 of all code that `entry` reaches: edits to comments and docstrings leave it alone."""
+def fingerprint(entry: str, world: str | None = None, package: Path = PACKAGE, notebooks: Path = NOTEBOOKS,
+                settings: bool = False) -> str:  # fmt: skip
+    """Return the SHA-256 of all code that `entry` reaches: edits to comments and docstrings leave it alone.
+
+    The modules of `SETTINGS` count only with `settings`: a run compares its resolved numbers itself.
+    """
     digest = hashlib.sha256()
     for name in closure(entry, world, package, notebooks):
+        if name in SETTINGS and not settings:
+            continue
         tree = parse(name, package, notebooks)
         digest.update(name.encode() + code_of(tree))
         for path in sorted(data_files(tree, package)):
@@ -118,16 +138,72 @@ def fingerprint(entry: str, world: str | None = None, package: Path = PACKAGE, n
     return digest.hexdigest()
 
 
-def write_stamps(folder: Path, world: str, entries: list[str]) -> None:
-    """Write one fingerprint file for each entry; a file whose fingerprint still holds keeps its time."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for entry in entries:
-        stamp, text = folder / entry, fingerprint(entry, world) + "\n"
-        if not stamp.exists() or stamp.read_text() != text:
-            temporary = folder / f".{entry}.{os.getpid()}"
-            temporary.write_text(text)
-            temporary.replace(stamp)
+def describe(path: Path) -> str:
+    """Return where an input is and what tells it from others: a file's size; of a CelebA folder the photos' names.
+
+    Of the latter also the labels and the size of a zip file of photos; 202,599 names take less than a second.
+    Raises FileNotFoundError if there is no such input.
+    """
+    path = path.expanduser().absolute()
+    if not path.is_dir():
+        return f"{path} {path.stat().st_size}"
+    digest = hashlib.sha256()
+    for folder in (path / place for place in CELEBA_PLACES):
+        names = sorted(os.listdir(folder)) if folder.is_dir() else []
+        digest.update("\n".join(name for name in names if name.endswith(".jpg")).encode())
+        if "list_attr_celeba.txt" in names:
+            digest.update((folder / "list_attr_celeba.txt").read_bytes())
+        if "img_align_celeba.zip" in names:
+            digest.update(str((folder / "img_align_celeba.zip").stat().st_size).encode())
+    return f"{path} {digest.hexdigest()}"
+
+
+def write_stamp(path: Path, text: str) -> None:
+    """Write a stamp; one that says the same already keeps its time."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists() or path.read_text() != text + "\n":
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        temporary.write_text(text + "\n")
+        temporary.replace(path)
+
+
+def wrong_profile(name: str) -> str:
+    """Return, in one line, that there is no such profile, or nothing.
+
+    Loads profiles.py and errors.py without the package's __init__, which needs torch.
+    """
+    package = sys.modules.setdefault(PACKAGE.name, types.ModuleType(PACKAGE.name))
+    package.__path__ = [str(PACKAGE)]
+    errors, profiles = (importlib.import_module(f"{PACKAGE.name}.{module}") for module in ("errors", "profiles"))
+    try:
+        profiles.profile(name)
+    except errors.MagganError as error:
+        return str(error)
+    return ""
+
+
+def main() -> str:
+    """Write the stamps asked for on the command line; return what is wrong, in one line, or nothing."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("world", choices=[world for world in NOT_OF_WORLD if world])
+    parser.add_argument("entries", nargs="*")
+    parser.add_argument("--profile")
+    parser.add_argument("--input", action="append", default=[], metavar="NAME=PATH")
+    options = parser.parse_args()
+    try:
+        if options.profile is not None and (wrong := wrong_profile(options.profile)):
+            return wrong
+        for name, _, path in (text.partition("=") for text in options.input):
+            write_stamp(options.folder / name, describe(Path(path)))
+        for entry in options.entries:
+            write_stamp(options.folder / entry, fingerprint(entry, options.world, settings=True))
+    except SyntaxError as error:
+        return f"{error.filename}, line {error.lineno}: {error.msg}"
+    except FileNotFoundError as error:
+        return f"{error.filename}: there is no such file"
+    return ""
 
 
 if __name__ == "__main__":
-    write_stamps(Path(sys.argv[1]), sys.argv[2], sys.argv[3:])
+    print(main(), end="")

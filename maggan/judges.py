@@ -7,8 +7,10 @@ accuracy on true counterfactuals, the ceiling of every editing accuracy, is repo
 """
 
 import argparse
+import hashlib
 import json
 import math
+import pickle
 import time
 from typing import NamedTuple
 
@@ -93,7 +95,10 @@ def fit(name, network, faces, epochs, folder, code, device="cpu", rate=2e-3, see
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=epochs * steps, pct_start=0.2)
     first, seconds, file = 0, 0.0, folder / f"{name}.pt"
     run = {"code": code, "epochs": epochs, "faces": len(faces)}
-    saved = torch.load(file, map_location=device, weights_only=True) if file.exists() else {}
+    try:
+        saved = torch.load(file, map_location=device, weights_only=True) if file.exists() else {}
+    except (RuntimeError, EOFError, pickle.UnpicklingError):
+        raise MagganError(f"{file} is damaged; delete it, and this judge starts again.") from None
     if saved.get("run") == run:
         first, seconds = saved["epoch"], saved["seconds"]
         for part, key in ((network, "network"), (optimiser, "optimiser"), (schedule, "schedule")):
@@ -184,13 +189,16 @@ def train_judges(profile, device=None):
     """
     profile = get_profile(profile)
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    folder, code = judges_folder(profile), fingerprint("judges", profile.world)
+    folder, faces = judges_folder(profile), open_faces(profile, "train")
+    made_of = [fingerprint("judges", profile.world), faces.identity, profile.judge_epochs, profile.judge_width, profile.features]
+    code = hashlib.sha256(json.dumps(made_of).encode()).hexdigest()
     report_file = paths.results() / profile.name / "metrics" / "judges.json"
     files = [folder / f"{name}.safetensors" for name in Judges._fields]
-    if report_file.exists() and all(trained(file, code) for file in files):
+    done = json.loads(report_file.read_text()) if report_file.exists() else {}
+    if done.get("code") == code and all(trained(file, code) for file in files):
         print(f"the judges of {profile.name} are finished")
-        return json.loads(report_file.read_text())
-    faces, took = open_faces(profile, "train"), {}
+        return done
+    took = {}
     report = {"profile": profile.name, "code": code, "epochs": profile.judge_epochs, "faces": len(faces)}
     for name, file in zip(Judges._fields, files, strict=True):
         torch.manual_seed(0)
@@ -209,7 +217,7 @@ def train_judges(profile, device=None):
 
 
 def trained(file, code):
-    """Whether the weights of this version of the code are there."""
+    """Whether the weights that this code, these faces and settings lead to are there."""
     return file.exists() and read_metadata(file).get("code") == code
 
 

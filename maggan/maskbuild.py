@@ -15,11 +15,12 @@ from .parser import load_parser, parse
 from .progress import progress
 
 
-def build_masks(parser, photos, out, device=None, batch=16, workers=None):
+def build_masks(parser, photos, out, device=None, batch=16, workers=None, strict=False):
     """Parse STGAN's crop of every photo and store the masks, on the crop's own grid; returns the store.
 
     `parser` is a file of weights, `photos` a folder or zip file of aligned photos, `out` the store's folder. Goes on
-    where a killed build stopped. Photos that cannot be read are told in one line each and left out.
+    where a killed build stopped. Photos that cannot be read are told in one line each, left out, and named in the
+    store's `left_out` until a later build can read them; with `strict` the first one raises MagganError.
     """
     device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     model, photos = load_parser(parser, device), list_photos(photos)
@@ -37,7 +38,8 @@ def build_masks(parser, photos, out, device=None, batch=16, workers=None):
         waiting = deque()
         for start in range(0, len(todo), batch):
             names = todo[start : start + batch]
-            faces = [(name, face) for name in names if (face := _face_to_parse(name, photos[name])) is not None]
+            read = [(name, _face_to_parse(store, name, photos[name], strict)) for name in names]
+            faces = [(name, face) for name, face in read if face is not None]
             left_out += len(names) - len(faces)
             if faces:
                 parts = parse(model, torch.stack([face for _, face in faces]).to(device), MASK_SIZE)
@@ -52,12 +54,15 @@ def build_masks(parser, photos, out, device=None, batch=16, workers=None):
     return store
 
 
-def _face_to_parse(name, where):
-    """STGAN's crop (3, 170, 170) uint8, or None, told in one line, if the photo cannot be read."""
+def _face_to_parse(store, name, where, strict):
+    """STGAN's crop (3, 170, 170) uint8, or None if the photo cannot be read: told in one line, noted in the store."""
     try:
         return crop_face(open_photo(name, where))
     except MagganError as error:
+        if strict:
+            raise
         warn(f"{error} Left out.")
+        store.leave_out(name)
         return None
 
 

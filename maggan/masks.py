@@ -5,60 +5,33 @@
 
 `benchmarks/mask_formats.py` measures this format against others. Each face is one picture: the 19 maps in its three
 channels, seven below each other in each. A shard's name is the hash of its bytes, and it appears only once it is whole,
-so a build may be killed at any time, and `verify()` finds any changed byte.
+so a build may be killed at any time; `index.json` names the shards, so that none can go unnoticed. `verify()` finds any
+changed byte and any file that is gone.
 """
 
 import argparse
 import hashlib
 import io
 import json
+import shlex
 import zipfile
 from pathlib import Path
 
-import numpy as np
 import torch
-from PIL import Image
 
 from .attributes import PARTS
 from .celeba import warn
 from .errors import MagganError, cli
+from .maskpictures import MASK_SIZE, compress, expand, quantise
 from .paths import replacing
 from .progress import progress
 from .zips import read_entry
 
-MASK_SIZE = 256  # as in section 4 of the paper
 FORMAT = "maggan masks 1"
-TILES = 7  # maps below each other in each of the three channels: 21 places for 19 maps
+INDEX = "index.json"
 SHARD_FACES = 256  # about 10 MB a shard; at most these are lost when a build is killed
 
-
-def quantise(parts):
-    """Probabilities to levels of 2/255: parts (..., 19, H, W) in [0, 1] -> uint8, 0 to 128.
-
-    Level k stands for min(2k/255, 1), so no probability is off by more than 1/255, what is certain stays certain, and
-    what is below 1/255 becomes an exact 0.
-    """
-    levels = (parts * 127.5).round()
-    return torch.where(parts > 254.5 / 255, 128, levels).to(torch.uint8)
-
-
-def compress(levels):
-    """Levels (19, 256, 256) uint8 as one lossless WebP picture of 256 x 1792, in bytes."""
-    places = np.zeros((3 * TILES, MASK_SIZE, MASK_SIZE), np.uint8)
-    places[: len(PARTS)] = levels
-    picture = places.reshape(3, TILES * MASK_SIZE, MASK_SIZE).transpose(1, 2, 0)
-    data = io.BytesIO()
-    # For lossless pictures quality is effort. On a vague parser's masks, method 2 at 20 took half the time for 22 %
-    # more bytes, method 4 at 50 a quarter more time for 1 % less.
-    Image.fromarray(np.ascontiguousarray(picture)).save(data, "WEBP", lossless=True, quality=30, method=3)
-    return data.getvalue()
-
-
-def expand(data):
-    """The inverse of `compress` and `quantise`: (19, 256, 256) float in [0, 1]."""
-    picture = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))  # (7 * 256, 256, 3)
-    levels = picture.transpose(2, 0, 1).reshape(3 * TILES, MASK_SIZE, MASK_SIZE)[: len(PARTS)]
-    return (torch.from_numpy(levels.copy()) * (2 / 255)).clamp(max=1)
+__all__ = ["MASK_SIZE", "MaskStore", "compress", "expand", "file_hash", "quantise"]
 
 
 class MaskStore:
@@ -69,20 +42,34 @@ class MaskStore:
     Reading is safe from several threads and processes; one process may write.
     """
 
-    def __init__(self, path, notes):
+    def __init__(self, path, notes, building=False):
         self.path, self.notes = Path(path), notes
         self._key = hashlib.sha256(json.dumps(notes, sort_keys=True).encode()).hexdigest()
         self._entries = {}  # photo's name -> (shard, its entry)
         self._waiting = {}  # photo's name -> picture, until there are enough for a shard
-        damaged = [shard.name for shard in self._shards() if not self._index(shard)]
-        if damaged:
-            raise MagganError(
-                f"{self.path}: damaged or foreign: {', '.join(damaged)}; delete this and build again to make it anew."
-            )
+        # The index first: a build that runs meanwhile adds a shard, then its name. So does a killed one, and a shard
+        # without its name in the index is as good as any.
+        named, self.left_out = self._read_index()  # left_out: names of photos that could not be read
+        here = self._shards()
+        damaged = [shard.name for shard in here if not self._take_up(shard)]
+        self.left_out -= self._entries.keys()
+        gone = [] if building else sorted(named - {shard.name for shard in here})  # a build makes them anew
+        if damaged or gone:
+            told = [f"damaged or foreign: {', '.join(damaged)}"] if damaged else []
+            told += [f"gone: {gone[0]}" + (f" and {len(gone) - 1} more" if gone[1:] else "")] if gone else []
+            raise MagganError(f"{self.path}: {'; '.join(told)}; {self._repair(damaged)}")
 
     @classmethod
     def open(cls, path, **expected):
-        """Open a store to read; MagganError in one line if it is none, is damaged, or not as expected (parser=hash)."""
+        """Open a store to read; MagganError in one line if it is none, is damaged, or not as expected (parser=hash).
+
+        Only `verify` reads the pictures themselves; a damaged one is told by `store[name]` too.
+        """
+        return cls(*cls._notes(path, expected))
+
+    @classmethod
+    def _notes(cls, path, expected):
+        """The path and what store.json says, as expected, or MagganError."""
         path = Path(path).expanduser()
         try:
             notes = json.loads((path / "store.json").read_text())
@@ -96,21 +83,57 @@ class MaskStore:
         for name, value in expected.items():
             if notes.get(name) != value:
                 raise MagganError(f"{path}: its masks were made with another {name}; build them into another folder.")
-        return cls(path, notes)
+        return path, notes
 
     @classmethod
     def create(cls, path, **notes):
-        """Make a store, or go on with one begun with the same `notes` (parser's hash and input size, crop)."""
+        """Make a store, or go on with one begun with the same `notes` (parser's hash and input size, crop).
+
+        Shards that are gone are no hindrance: their faces are missing, and can be stored again.
+        """
         path = Path(path).expanduser()
         if not (path / "store.json").exists():
             with replacing(path / "store.json") as partial:
                 partial.write_text(_written({"format": FORMAT, "size": MASK_SIZE, "parts": PARTS} | notes))
-        return cls.open(path, **notes)
+        store = cls(*cls._notes(path, notes), building=True)
+        if not (path / INDEX).exists():
+            store._write_index()
+        return store
 
     def _shards(self):
         return sorted(self.path.glob("masks-*.zip"))
 
-    def _index(self, shard):
+    def _read_index(self):
+        """The names of the shards, and of the photos left out, that the index knows; MagganError if it is damaged."""
+        path = self.path / INDEX
+        try:
+            text = path.read_bytes().decode()
+            index = json.loads(text)
+            if text == _sealed(index["shards"], index["left_out"]):
+                return set(index["shards"]), set(index["left_out"])
+        except FileNotFoundError:
+            return {INDEX}, set()  # `create` writes it, so it is as gone as a shard may be
+        except (OSError, ValueError, KeyError, TypeError):
+            pass
+        raise MagganError(f"{path}: damaged; {self._repair([INDEX])}")
+
+    def _write_index(self):
+        """Bring the index up to date with the shards, if it is not."""
+        shards = {shard.name for shard, _ in self._entries.values()}
+        text, path = _sealed(shards, self.left_out), self.path / INDEX
+        if not path.exists() or path.read_bytes() != text.encode():
+            with replacing(path) as partial:
+                partial.write_text(text)
+
+    def _repair(self, damaged):
+        """What to do about files of the store that are damaged or gone."""
+        files = [shlex.quote(str(self.path / name)) for name in (*damaged, ".ready")]
+        return (
+            f"to repair it, rm -f {' '.join(files)} and run the same make command again (or python -m maggan.masks "
+            "build, with the same parser and photos): only the missing faces are parsed."
+        )
+
+    def _take_up(self, shard):
         """Take up the shard's entries; False if it is damaged or made for another store."""
         try:
             with zipfile.ZipFile(shard) as file:
@@ -158,13 +181,21 @@ class MaskStore:
     def put(self, name, data):
         """Store a compressed picture of `compress`."""
         self._waiting[name] = data
+        self.left_out.discard(name)
         if len(self._waiting) >= SHARD_FACES:
             self.flush()
 
+    def leave_out(self, name):
+        """Note that a photo cannot have masks, as it cannot be read; on the disk at the next `flush`."""
+        self.left_out.add(name)
+
     def flush(self):
-        """Write what waits as one more shard, which takes its name only when it is whole on the disk."""
-        if not self._waiting:
-            return
+        """Write what waits as one more shard, which takes its name only when it is whole on the disk, and the index."""
+        if self._waiting:
+            self._write_shard()
+        self._write_index()
+
+    def _write_shard(self):
         data = io.BytesIO()
         with zipfile.ZipFile(data, "w", zipfile.ZIP_STORED) as file:
             file.comment = self._key.encode()
@@ -173,7 +204,7 @@ class MaskStore:
         shard = self.path / f"masks-{_digest(data.getvalue())}.zip"
         with replacing(shard) as partial:
             partial.write_bytes(data.getvalue())
-        self._index(shard)
+        self._take_up(shard)
         self._waiting = {}
 
     def __enter__(self):
@@ -183,24 +214,36 @@ class MaskStore:
         self.flush()
 
     def verify(self):
-        """Read every byte: a list of what is damaged, one line each; empty if all is whole.
+        """Read every byte: a list of what is damaged or gone, one line each with what to do; empty if all is whole.
 
         What is so damaged that the store cannot even list it is told by `open`.
         """
         problems = []
-        if (self.path / "store.json").read_text() != _written(self.notes):
+        if (self.path / "store.json").read_bytes() != _written(self.notes).encode():
             problems.append(f"{self.path / 'store.json'}: changed by hand or damaged; build the masks again.")
-        shards = sorted({shard for shard, _ in self._entries.values()})
-        for shard in progress(shards, desc="verifying"):
-            if not shard.is_file():
-                problems.append(f"{shard}: is gone; build again to make it anew.")
-            elif shard.name != f"masks-{_digest(shard.read_bytes())}.zip":
-                problems.append(f"{shard}: damaged; delete it and build again to make it anew.")
+        try:
+            named, _ = self._read_index()
+        except MagganError as error:
+            named = set()
+            problems.append(str(error))
+        named |= {shard.name for shard in self._shards()} | {shard.name for shard, _ in self._entries.values()}
+        for name in progress(sorted(named), desc="verifying"):
+            file = self.path / name
+            if not file.is_file():
+                problems.append(f"{file}: is gone; {self._repair([])}")
+            elif name != f"masks-{_digest(file.read_bytes())}.zip":
+                problems.append(f"{file}: damaged; {self._repair([name])}")
         return problems
 
 
 def _written(notes):
     return json.dumps(notes, indent=1) + "\n"
+
+
+def _sealed(shards, left_out):
+    """The index's text; the hash in it betrays any change."""
+    index = {"shards": sorted(shards), "left_out": sorted(left_out)}
+    return _written(index | {"sha256": hashlib.sha256(_written(index).encode()).hexdigest()})
 
 
 def _digest(data):
@@ -224,22 +267,27 @@ def main(arguments=None):
     build.add_argument("--device")
     build.add_argument("--batch", type=int, default=16)
     build.add_argument("--workers", type=int, help="threads that compress (default: one a core)")
+    build.add_argument("--strict", action="store_true", help="stop at the first photo that cannot be read")
     verify = commands.add_parser("verify", help="read every byte and tell what is damaged")
     verify.add_argument("--store", required=True)
     options = vars(parser.parse_args(arguments))
     if options.pop("command") == "build":
         from .maskbuild import build_masks  # which itself stands on this module
 
-        store = build_masks(options.pop("parser"), **options)
+        store, whole = build_masks(options.pop("parser"), **options), ""
     else:
         store = MaskStore.open(options["store"])
         problems = store.verify()
         for problem in problems:
             warn(problem)
         if problems:
-            raise MagganError(f"{store.path}: {len(problems)} damaged.")
+            raise MagganError(f"{store.path}: {len(problems)} files are damaged or gone, as told above.")
+        whole = "; every byte is whole"
     size = sum(entry.compress_size for _, entry in store._entries.values())
-    print(f"{store.path}: masks of {len(store)} faces, {size / max(1, len(store)) / 1000:.1f} KB a face, whole.")
+    print(
+        f"{store.path}: masks of {len(store)} faces, {size / max(1, len(store)) / 1000:.1f} KB a face; "
+        f"{len(store.left_out)} photos left out{whole}."
+    )
 
 
 if __name__ == "__main__":

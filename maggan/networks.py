@@ -142,20 +142,21 @@ class Generator(nn.Module):
         encoded = self.encode(images, parts)
         return self.decode(encoded, att_diff)
 
-    def edit_and_reconstruct(self, images, att_diff, parts=None):
-        """G(x, att_diff), G(x, 0) and the branch's logits (or None), encoding x once."""
+    def edit_and_reconstruct(self, images, att_diff, parts=None, reconstruct=True):
+        """G(x, att_diff), G(x, 0) (or None) and the branch's logits (or None), encoding x once."""
         encoded = self.encode(images, parts)
-        return self.decode(encoded, att_diff), self.decode(encoded, torch.zeros_like(att_diff)), encoded["logits"]
+        edited = self.decode(encoded, att_diff)
+        return edited, self.decode(encoded, torch.zeros_like(att_diff)) if reconstruct else None, encoded["logits"]
 
     def edits(self, images, att_diffs, parts=None):
         """K edits of each image: att_diffs (B, K, 13) -> (B, K, 3, S, S), encoding each image once."""
         encoded = self.encode(images, parts)
         k = att_diffs.shape[1]
         repeated = {
-            name: [v.repeat_interleave(k, 0) for v in value] if isinstance(value, list)
-            else None if value is None else value.repeat_interleave(k, 0)
-            for name, value in encoded.items()
-        }  # fmt: skip
+            "deep": encoded["deep"].repeat_interleave(k, 0),
+            "gates": [gate.repeat_interleave(k, 0) for gate in encoded["gates"]],
+            "parts": None if encoded["parts"] is None else encoded["parts"].repeat_interleave(k, 0),
+        }
         return self.decode(repeated, att_diffs.flatten(0, 1)).unflatten(0, (-1, k))
 
     def encode(self, images, parts=None):
@@ -169,7 +170,9 @@ class Generator(nn.Module):
         if self.segment is not None:
             logits = self.segment(features, size)
             parts = logits.softmax(1)
-        elif self.config.conditioning == "mask" and parts is None:
+        elif self.config.conditioning == "uniform":
+            parts = None  # nobody looks at them
+        elif parts is None:
             raise MagganError(f"row {self.config.variant} is guided by masks: pass the parts of the images.")
         gates = [stu.prepare(f) for stu, f in zip(self.stus, reversed(features[:-1]), strict=True)]
         return {"deep": features[-1], "gates": gates, "parts": parts, "logits": logits}

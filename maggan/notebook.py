@@ -13,12 +13,16 @@ def run_notebook(source: Path, output: Path, parameters: dict[str, str]) -> Path
     """Execute `source` with `parameters` through papermill and move the result to `output` once it is whole.
 
     A run that fails stays readable beside it as `*.partial.ipynb`, so it is never taken for a finished one.
-    Raises MagganError for a notebook or parameter that does not exist, and for a cell that fails.
+    Raises MagganError for a notebook or parameter that does not exist, a missing papermill, and a cell that fails.
     """
     if not source.exists():
         raise MagganError(f"{source}: no such notebook")
-    import papermill
-    from traitlets.config import Config
+    try:
+        import ipykernel  # noqa: F401, the kernel that papermill starts
+        import papermill
+        from traitlets.config import Config
+    except ImportError as error:
+        raise MagganError(f"{source.name}: {error.name} is not installed; python -m pip install {error.name}") from None
 
     known = papermill.inspect_notebook(str(source))
     for name in parameters:

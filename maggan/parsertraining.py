@@ -3,12 +3,17 @@
 Run by `python -m maggan.parser train` and `evaluate`.
 """
 
+import hashlib
 import json
 import math
 import pickle
+import signal
+import threading
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch.nn import functional as F
 from torchmetrics.classification import MulticlassConfusionMatrix
@@ -90,26 +95,30 @@ def train_parser(folder, out, size=256, crop=224, hold_out=100, iterations=4000,
     """Train the parser from scratch on the pairs in `folder`, all but `hold_out` of them, and write it to `out`.
 
     Started again after an interruption, it goes on from the last checkpoint (each `every` iterations, beside `out`)
-    with the same faces; the log is `out` with the suffix .jsonl. `bfloat16` pays only where the processor has it.
-    Returns the path of the weights.
+    with the same faces; finished, it returns at once. The log is `out` with the suffix .jsonl. `bfloat16` pays only
+    where the processor has it. The pairs are held in memory, up to 4 GB of them. Returns the path of the weights;
+    MagganError if what is there was trained with other settings or other pairs.
     """
     out = Path(out)
-    settings = dict(size=size, crop=crop, hold_out=hold_out, iterations=iterations, batch=batch, peak=peak, seed=seed)
     if not size >= crop >= 32 or crop % 32:
         raise MagganError(f"--crop {crop}: must be a multiple of 32 and at most --size {size}.")
     device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    photos, labels, names = celebamask.load_pairs(celebamask.find_pairs(folder), size, order)
-    learnt = ~celebamask.held_out(names, hold_out)
-    photos, labels = photos[learnt], labels[learnt]
-    weights, chances = balance(labels)
-    weights = weights.to(device)
-
+    pairs = celebamask.pairs_to_learn(folder, hold_out, size)
+    settings = dict(
+        size=size, crop=crop, hold_out=hold_out, iterations=iterations, batch=batch, peak=peak, seed=seed, order=order,
+        bfloat16=bfloat16, pairs=hashlib.sha256("\n".join(pair.name for pair in pairs).encode()).hexdigest(),
+    )  # fmt: skip
+    if _is_finished(out, settings):
+        print(f"{out}: is finished ({iterations} iterations with these settings); delete it to train again.")
+        return out
     model, optimiser = _fresh(seed, device)
     checkpoint = out.with_suffix(".checkpoint.pt")
     start = _resume(checkpoint, settings, model, optimiser)
+    photos, labels, _ = celebamask.load_pairs(pairs, size, order)
+    weights, chances = balance(labels)
+    weights = weights.to(device)
 
-    done = start
-    try:
+    with _interrupts_held() as interrupted:
         for iteration in progress(range(start, iterations), desc="parser", total=iterations, initial=start):
             for group in optimiser.param_groups:
                 group["lr"] = learning_rate(iteration, iterations, peak)
@@ -118,16 +127,30 @@ def train_parser(folder, out, size=256, crop=224, hold_out=100, iterations=4000,
             done = iteration + 1
             if done % 10 == 0 or done == iterations:
                 _log(out, iteration=done, loss=loss, accuracy=accuracy)
-            if done % every == 0 and done < iterations:
+            if interrupted or done % every == 0:
                 _save_checkpoint(checkpoint, settings, done, model, optimiser)
-    except KeyboardInterrupt:
-        _save_checkpoint(checkpoint, settings, done, model, optimiser)
-        raise
+            if interrupted:
+                raise KeyboardInterrupt
     notes = {name: str(value) for name, value in settings.items()} | {"parts": " ".join(PARTS)}
     with replacing(out) as partial:
         save_file({k: v.cpu().contiguous() for k, v in model.state_dict().items()}, partial, notes)
     checkpoint.unlink(missing_ok=True)
     return out
+
+
+@contextmanager
+def _interrupts_held():
+    """Hold Ctrl-C and SIGTERM back until a step is whole: yields a list that either fills."""
+    seen, signals = [], (signal.SIGINT, signal.SIGTERM)
+    if threading.current_thread() is not threading.main_thread():  # where signals never arrive
+        yield seen
+        return
+    before = [signal.signal(number, lambda *_: seen.append(True)) for number in signals]
+    try:
+        yield seen
+    finally:
+        for number, handler in zip(signals, before, strict=True):
+            signal.signal(number, handler)
 
 
 def _fresh(seed, device):
@@ -180,6 +203,32 @@ def _save_checkpoint(path, settings, done, model, optimiser):
         torch.save(state, partial)
 
 
+def _is_finished(out, settings):
+    """Whether `out` holds weights trained with these settings; MagganError if with others."""
+    if not out.exists():
+        return False
+    try:
+        with safe_open(out, "pt") as file:
+            notes = file.metadata() or {}
+    except (SafetensorError, OSError):
+        notes = {}
+    if "iterations" not in notes:
+        raise MagganError(f"{out}: not weights that this command wrote; delete it, or use another --out.")
+    _check_same(out, notes, settings)
+    return True
+
+
+def _check_same(path, notes, settings):
+    """MagganError if `notes`, those of weights or of a checkpoint, were made with other settings.
+
+    Only what they note is compared: earlier versions noted neither order, bfloat16 nor pairs.
+    """
+    changed = [name for name, value in settings.items() if name in notes and str(notes[name]) != str(value)]
+    if changed:
+        names = ", ".join(changed)
+        raise MagganError(f"{path}: was trained with other settings ({names}); delete it, or use another --out.")
+
+
 def _resume(path, settings, model, optimiser):
     """Load the checkpoint if there is one; returns the number of iterations done."""
     if not path.exists():
@@ -188,11 +237,7 @@ def _resume(path, settings, model, optimiser):
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError):
         raise MagganError(f"{path}: damaged checkpoint; delete it to train from the start.") from None
-    if state["settings"] != settings:
-        changed = [name for name in settings if settings[name] != state["settings"].get(name)]
-        raise MagganError(
-            f"{path}: was trained with another {', '.join(changed)}; delete it, or use another --out."
-        )
+    _check_same(path, state["settings"], settings)
     model.load_state_dict(state["model"])
     optimiser.load_state_dict(state["optimiser"])
     return state["done"]

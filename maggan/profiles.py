@@ -9,7 +9,7 @@ from .errors import nearest
 class Profile:
     """One world at one size.
 
-    `None` for a number of faces means all that the split has. `width` is the generator's first level,
+    The numbers of faces are those of drawn worlds; photos are all used. `width` is the generator's first level,
     `levels` the number of stride-2 convolutions, `max_width` the cap on channels.
     """
 

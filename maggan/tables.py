@@ -86,6 +86,7 @@ def table3_values(profile):
     frame["outside"] = [
         line.source == "yours"
         and (line.row, line.metric) in reference.index
+        and pd.notna(reference.low[line.row, line.metric])  # FID of large networks has no interval
         and not reference.low[line.row, line.metric] <= line.value <= reference.high[line.row, line.metric]
         for line in frame.itertuples()
     ]

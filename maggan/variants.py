@@ -4,6 +4,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, fields, replace
 
+from .attributes import TABLES
 from .errors import nearest
 from .profiles import profile as get_profile
 
@@ -46,6 +47,21 @@ RECIPES = {
         "attribute_noise": 0.3,
     },
 }
+
+
+# What the settings that are names may be.
+CHOICES = {
+    "conditioning": ("uniform", "mask"),
+    "spade_condition": ("stu", "decoder"),
+    "reconstruction": ("self", "cycle"),
+    "masks": ("given", "branch"),
+    "table": TABLES,
+    "decay": ("step", "linear"),
+    "last_layer": ("deconv", "resize"),
+    "critic_norm": ("instance", "layer"),
+    "attribute_trunk": ("shared", "own"),
+}
+FIXED = ("variant", "profile", "seed")  # arguments of `resolve`, not overrides
 
 
 @dataclass(frozen=True)
@@ -119,11 +135,15 @@ def resolve(variant, profile, seed=0, **overrides):
     profile = get_profile(profile)
     known = {field.name for field in fields(Config)}
     for name in overrides:
-        if name not in known:
-            raise nearest(name, sorted(known), "setting")
+        if name not in known or name in FIXED:
+            raise nearest(name, sorted(known - set(FIXED)), "setting")
     shared = {name: getattr(profile, name) for name in known & set(vars(profile))}
     config = Config(variant=variant, profile=profile.name, seed=seed)
-    return replace(config, **{**shared, **RECIPES[profile.recipe], **VARIANTS[variant], **overrides})
+    config = replace(config, **{**shared, **RECIPES[profile.recipe], **VARIANTS[variant], **overrides})
+    for name, allowed in CHOICES.items():
+        if getattr(config, name) not in allowed:
+            raise nearest(getattr(config, name), allowed, name)
+    return config
 
 
 def deviations(profile):

@@ -13,8 +13,9 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from maggan import masks
+from maggan import maskbuild, masks
 from maggan.attributes import PARTS
+from maggan.celeba import open_photo
 from maggan.errors import MagganError, cli
 from maggan.maskbuild import _only_writer, build_masks
 from maggan.masks import MaskStore, compress, expand, quantise
@@ -102,11 +103,24 @@ def found(path):
         return [str(error)]
 
 
-@pytest.mark.parametrize("damage", ["empty", "cut", "longer", "foreign", "gone note", "empty note", "other order"])
+DAMAGE = ["gone", "empty", "cut", "longer", "flipped", "foreign", "gone note", "empty note", "other order",
+          "gone index", "empty index"]  # fmt: skip
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
 def test_damage_is_found(store, damage, tmp_path):
     shard = sorted(store.path.glob("masks-*.zip"))[1]
     note = store.path / "store.json"
-    if damage == "empty":
+    if damage == "gone":
+        shard.unlink()
+    elif damage == "flipped":
+        data = bytearray(shard.read_bytes())
+        data[len(data) // 3] ^= 1
+        shard.write_bytes(data)
+    elif damage.endswith("index"):
+        shard = store.path / "index.json"
+        shard.unlink() if damage == "gone index" else shard.write_bytes(b"")
+    elif damage == "empty":
         shard.write_bytes(b"")
     elif damage == "cut":
         shard.write_bytes(shard.read_bytes()[:-1000])
@@ -129,6 +143,38 @@ def test_damage_is_found(store, damage, tmp_path):
     lines = found(store.path)
     assert len(lines) == 1 and "\n" not in lines[0]
     assert (shard.name if "note" not in damage and damage != "other order" else "masks") in lines[0]
+    if "note" not in damage and damage != "other order":
+        assert f"{store.path}/.ready and run the same make command again" in lines[0]  # how to repair it
+        assert (f"rm -f {shard} " in lines[0]) == (not damage.startswith("gone"))
+
+
+def test_all_damage_is_told_at_once(store):
+    first, second, third = sorted(store.path.glob("masks-*.zip"))
+    opened = MaskStore.open(store.path)
+    first.write_bytes(b"")
+    second.unlink()
+    third.unlink()
+    line = found(store.path)[0]
+    assert f"damaged or foreign: {first.name}; gone: " in line and "and 1 more" in line
+    told = opened.verify()
+    assert len(told) == 3 and all(name.name in line for name, line in zip((first, second, third), told, strict=True))
+
+
+def test_a_shard_may_be_ahead_of_the_index(tmp_path, monkeypatch):
+    """Killed between the two, a build has lost nothing."""
+    monkeypatch.setattr(masks, "SHARD_FACES", 2)
+    store = MaskStore.create(tmp_path / "masks", parser="abc")
+    store["000001.jpg"] = soft_masks(1)
+    with monkeypatch.context() as killed:
+        killed.setattr(MaskStore, "_write_index", lambda _: None)
+        store["000002.jpg"] = soft_masks(2)
+    again = MaskStore.open(store.path)
+    assert again.names() == ["000001.jpg", "000002.jpg"] and again.verify() == []
+    shard = next(store.path.glob("masks-*.zip"))
+    assert shard.name not in (store.path / "index.json").read_text()
+    MaskStore.create(store.path, parser="abc").flush()
+    assert shard.name in (store.path / "index.json").read_text()
+    assert MaskStore.open(store.path).verify() == []
 
 
 def test_any_changed_byte_is_found(store):
@@ -141,6 +187,11 @@ def test_any_changed_byte_is_found(store):
         damaged = bytearray(whole)
         damaged[draw.randrange(len(whole))] ^= draw.randrange(1, 256)
         path.write_bytes(damaged)
+        assert found(store.path), path
+        path.write_bytes(whole)
+    for path in store.path.glob("*.json"):  # another end of a line is a change too
+        whole = path.read_bytes()
+        path.write_bytes(whole.replace(b"\n", b"\r", 1))
         assert found(store.path), path
         path.write_bytes(whole)
     assert found(store.path) == []
@@ -186,6 +237,26 @@ def test_build_leaves_out_bad_photos(tmp_path, weights, capsys):
     told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("maggan:")]
     assert "000002.jpg" in told[0] and "1 of 5 photos left out" in told[1]
     assert store.notes["input"] == 32 and store.notes["crop"] == [26, 3, 170]
+    assert MaskStore.open(store.path).left_out == {"000002.jpg"}
+    (photos / "000002.jpg").write_bytes(data)  # mended, it is parsed the next time
+    assert len(build_masks(weights, photos, tmp_path / "masks")) == 5
+    again = MaskStore.open(store.path)
+    assert again.left_out == set() and "000002.jpg" in again
+
+
+def test_strict_build_stops_at_a_bad_photo(tmp_path, weights, capsys):
+    photos = write_photos(tmp_path / "photos", 3)
+    (photos / "000003.jpg").write_bytes(b"")
+    build = ["build", "--parser", str(weights), "--photos", str(photos), "--out", str(tmp_path / "masks")]
+    with pytest.raises(SystemExit) as ended:
+        cli(lambda: masks.main([*build, "--batch", "1", "--strict"]))
+    told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("maggan:")]
+    assert ended.value.code == 2 and len(told) == 1 and "000003.jpg" in told[0]
+    kept = MaskStore.open(tmp_path / "masks")
+    assert kept.verify() == [] and kept.left_out == set() and "000003.jpg" not in kept
+    masks.main(build)
+    printed = capsys.readouterr().out
+    assert "masks of 2 faces" in printed and "1 photos left out." in printed and "whole" not in printed
 
 
 def test_build_goes_on_after_kill(tmp_path, weights, monkeypatch):
@@ -225,8 +296,13 @@ def test_damaged_shard_is_made_anew(tmp_path, weights, monkeypatch):
     with pytest.raises(MagganError, match=shard.name):
         build_masks(weights, photos, tmp_path / "masks")
     shard.unlink()
+    with pytest.raises(MagganError, match=f"gone: {shard.name}"):
+        MaskStore.open(tmp_path / "masks")
+    parsed = []
+    monkeypatch.setattr(maskbuild, "open_photo", lambda name, where: parsed.append(name) or open_photo(name, where))
     build_masks(weights, photos, tmp_path / "masks", batch=2)
-    assert shard.read_bytes() == whole
+    assert shard.read_bytes() == whole and len(parsed) == 2  # only the faces that were missing
+    assert MaskStore.open(tmp_path / "masks").verify() == []
 
 
 def test_only_one_build_writes(tmp_path, weights):
@@ -239,12 +315,13 @@ def test_only_one_build_writes(tmp_path, weights):
 def test_command_line_errors_are_one_line(store, capsys):
     verify = ["verify", "--store", str(store.path)]
     masks.main(verify)
-    assert "masks of 6 faces" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "masks of 6 faces" in printed and "0 photos left out; every byte is whole" in printed
     next(store.path.glob("masks-*.zip")).write_bytes(b"")
     with pytest.raises(SystemExit) as ended:
         cli(lambda: masks.main(verify))
     told = capsys.readouterr().err.splitlines()
-    assert ended.value.code == 2 and len(told) == 1 and "masks-" in told[0]
+    assert ended.value.code == 2 and len(told) == 1 and "masks-" in told[0] and "rm -f " in told[0]
 
 
 def test_real_masks():

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 
 import numpy as np
 import pytest
@@ -10,9 +11,19 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch.nn import functional as F
 
+from maggan import celebamask
 from maggan import parsertraining as training
 from maggan.attributes import PAIRS, PARTS
-from maggan.celebamask import CELEBAMASK_PARTS, MERGED_PARTS, SWAPPED, find_pairs, held_out, load_pairs, mend_sides
+from maggan.celebamask import (
+    CELEBAMASK_PARTS,
+    MERGED_PARTS,
+    SWAPPED,
+    find_pairs,
+    held_out,
+    load_pairs,
+    mend_sides,
+    pairs_to_learn,
+)
 from maggan.errors import MagganError
 from maggan.parser import BiSeNet, load_parser, parse
 from maggan.parsertraining import augment, evaluate_parser, ohem_cross_entropy, train_parser
@@ -212,18 +223,19 @@ def test_training_learns_and_resumes_exactly(tmp_path, monkeypatch):
     step, calls = training._step, []
 
     def interrupted(*arguments):
-        if len(calls) == 3:
-            raise KeyboardInterrupt
+        if len(calls) == 2:
+            os.kill(os.getpid(), signal.SIGINT)  # within the third step, which must still be made whole
         calls.append(step(*arguments))
         return calls[-1]
 
     monkeypatch.setattr(training, "_step", interrupted)
+    handler = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
         train_parser(folder, tmp_path / "parts.safetensors", **settings)
+    assert signal.getsignal(signal.SIGINT) is handler
     assert not (tmp_path / "parts.safetensors").exists()
+    assert torch.load(tmp_path / "parts.checkpoint.pt", weights_only=True)["done"] == len(calls) == 3
     monkeypatch.setattr(training, "_step", step)
-    with pytest.raises(MagganError, match="another peak"):
-        train_parser(folder, tmp_path / "parts.safetensors", **(settings | {"peak": 1e-2}))
     resumed = train_parser(folder, tmp_path / "parts.safetensors", **settings)
     first, second = load_file(whole), load_file(resumed)
     assert first.keys() == second.keys() and all(torch.equal(first[k], second[k]) for k in first)
@@ -231,6 +243,69 @@ def test_training_learns_and_resumes_exactly(tmp_path, monkeypatch):
     assert log[-1]["loss"] < calls[0][0]
     scores = evaluate_parser(load_parser(resumed), folder, hold_out=2)
     assert scores["faces"] == 2 and 0 <= scores["mean_iou"] <= scores["pixel_accuracy"] <= 1
+
+
+@pytest.fixture
+def trained(tmp_path, monkeypatch):
+    """The folder of the pairs and the settings of a training of one step: finished, and stopped before it."""
+    folder, settings = write_pairs(tmp_path / "pairs", 4), dict(size=32, crop=32, hold_out=1, iterations=1, batch=2)
+    train_parser(folder, tmp_path / "finished.safetensors", **settings)
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "save_file", lambda *_: os.kill(os.getpid(), signal.SIGINT))
+        with pytest.raises(KeyboardInterrupt):
+            train_parser(folder, tmp_path / "stopped.safetensors", **settings, every=1)
+    return folder, settings
+
+
+def test_finished_training_is_left_alone(trained, tmp_path, monkeypatch, capsys):
+    folder, settings = trained
+    weights = (tmp_path / "finished.safetensors").read_bytes()
+    monkeypatch.setattr(training, "_step", None)  # nothing is trained
+    monkeypatch.setattr(training.celebamask, "load_pairs", None)  # nor read
+    assert train_parser(folder, tmp_path / "finished.safetensors", **settings) == tmp_path / "finished.safetensors"
+    assert "is finished (1 iterations" in capsys.readouterr().out
+    assert (tmp_path / "finished.safetensors").read_bytes() == weights
+    (tmp_path / "other.safetensors").write_bytes(weights[: len(weights) // 2])
+    with pytest.raises(MagganError, match="other.safetensors: not weights that this command wrote"):
+        train_parser(folder, tmp_path / "other.safetensors", **settings)
+
+
+def test_other_settings_are_refused(trained, tmp_path):
+    folder, settings = trained
+    for change in ({"peak": 1e-2}, {"order": "parser"}, {"bfloat16": True}, {}):
+        if not change:
+            (folder / "train" / "images" / "face0.jpg").unlink()
+        changed = next(iter(change), "pairs")
+        for name in ("finished", "stopped"):
+            with pytest.raises(MagganError, match=rf"{name}.*other settings \({changed}\)") as raised:
+                train_parser(folder, tmp_path / f"{name}.safetensors", **(settings | change))
+            assert "\n" not in str(raised.value)
+
+
+def test_what_earlier_versions_noted_is_enough(trained, tmp_path):
+    """A checkpoint that notes neither order, bfloat16 nor pairs goes on; the other settings must be the same."""
+    folder, settings = trained
+    checkpoint = tmp_path / "stopped.checkpoint.pt"
+    state = torch.load(checkpoint, weights_only=True)
+    state["settings"] = {k: v for k, v in state["settings"].items() if k not in ("order", "bfloat16", "pairs")}
+    torch.save(state, checkpoint)
+    with pytest.raises(MagganError, match="seed"):
+        train_parser(folder, tmp_path / "stopped.safetensors", **settings, seed=1)
+    train_parser(folder, tmp_path / "stopped.safetensors", **settings)
+    first, second = load_file(tmp_path / "finished.safetensors"), load_file(tmp_path / "stopped.safetensors")
+    assert all(torch.equal(first[k], second[k]) for k in first) and not checkpoint.exists()
+
+
+def test_pairs_beyond_the_memory_are_left_out(tmp_path, monkeypatch, capsys):
+    folder = write_pairs(tmp_path / "pairs", 8)
+    names = [pair.name for pair in pairs_to_learn(folder, 2, 64)]
+    held = held_out([f"face{i}" for i in range(8)], 2)
+    assert names == [f"face{i}" for i in range(8) if not held[i]] and capsys.readouterr().out == ""
+    monkeypatch.setattr(celebamask, "MOST_BYTES", 4 * 4 * 64 * 64 + 1)
+    fewer = [pair.name for pair in pairs_to_learn(folder, 2, 64)]
+    assert len(fewer) == 4 and set(fewer) < set(names)
+    assert "trains on 4 of its 6 pairs" in capsys.readouterr().out
+    assert len(load_pairs(pairs_to_learn(folder, 2, 64), 64)[0]) == 4
 
 
 def test_evaluation_of_a_perfect_parser(tmp_path, monkeypatch):
@@ -260,6 +335,9 @@ def test_bad_pairs(tmp_path, capsys):
     _, labels, names = load_pairs(find_pairs(folder), 64)
     assert names == ["face0", "face2"] and len(labels) == 2
     assert "face1.jpg" in capsys.readouterr().err
+    assert torch.equal(labels[1], drawn_labels())
+    with pytest.raises(MagganError, match="did you mean 'celebamask'"):
+        load_pairs(find_pairs(folder), 64, "celebmask")
 
 
 def test_real_pairs():

@@ -87,17 +87,67 @@ def test_drawing_never_reaches_training_or_evaluation():
         assert "figures" not in dependencies.closure(entry)
 
 
+@pytest.mark.parametrize("entry", ["celeba", "data", "train", "judges", "evaluate"])
+def test_how_masks_are_made_is_no_part_of_what_is_trained_on_them(entry):
+    makers = {"maskbuild", "parser", "parsertraining", "bisenet", "celebamask"}
+    assert not makers & set(dependencies.closure(entry, "celeba"))
+    assert {"maskbuild", "parser", "bisenet"} <= set(dependencies.closure("maskbuild", "masks"))
+
+
+@pytest.mark.parametrize(("name", "text"), [("profiles", 'note="not a result"'), ("variants", '"(vi) MagGAN"')])
+@pytest.mark.parametrize("entry", ["train", "judges"])
+def test_a_remark_in_the_settings_restarts_no_training(tmp_path, entry, name, text):
+    package = shutil.copytree(ROOT / "maggan", tmp_path / "maggan", ignore=shutil.ignore_patterns("__pycache__"))
+
+    def prints(settings):
+        return dependencies.fingerprint(entry, "drawn", package, settings=settings)
+
+    code, stamp = prints(False), prints(True)
+    edit(package / f"{name}.py", text, text[:-1] + ' of ours"')
+    assert prints(False) == code
+    assert (prints(True) != stamp) == (name in dependencies.closure(entry))
+
+
+def celeba_folder(folder, numbers=(1, 182_001, 182_638)):
+    """A folder that looks like CelebA's: empty photos, one line of labels."""
+    (folder / "img_align_celeba").mkdir(parents=True)
+    for number in numbers:
+        (folder / "img_align_celeba" / f"{number:06d}.jpg").touch()
+    for name in ("list_attr_celeba.txt", "list_eval_partition.txt"):
+        (folder / name).write_text("1\n")
+    return folder
+
+
+def test_photos_are_told_apart_by_place_names_labels_and_archive(tmp_path):
+    folder = celeba_folder(tmp_path / "celeba")
+    seen = [dependencies.describe(folder)]
+    assert dependencies.describe(folder) == seen[0]
+    (folder / "img_align_celeba/000002.jpg").touch()
+    seen.append(dependencies.describe(folder))
+    (folder / "list_attr_celeba.txt").write_text("2\n")
+    seen.append(dependencies.describe(folder))
+    (folder / "img_align_celeba.zip").write_text("PK")
+    seen.append(dependencies.describe(folder))
+    seen.append(dependencies.describe(Path(shutil.copytree(folder, tmp_path / "other"))))
+    assert len(set(seen)) == 5
+
+
 # ------------------------------------------------------------------------------------------------- make
 
 
-def planned(tree):
+def make(tree, *arguments, check=True):
+    """Run make in a copy of the project, with none of this process's own folders."""
+    ours = ("MAKE", "MAGGAN", "MFLAGS", "CELEBA", "MASKS", "PARSER", "PROFILE", "PYTHONPATH")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    command = ["make", "JOBS=1", f"SYSTEM_PYTHON={sys.executable}", *arguments]
+    return subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, check=check)
+
+
+def planned(tree, *arguments, goal="table3"):
     """What `make -n table3` would run, as short names such as "train maggan" or "faces"."""
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MAGGAN", "MFLAGS", "CELEBA"))}
-    command = ["make", "-n", "table3", "JOBS=1", f"SYSTEM_PYTHON={sys.executable}"]
-    done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, check=True)
     names = {"07": "train", "08": "evaluate", "09": "table"}
     found = []
-    for line in done.stdout.splitlines():
+    for line in make(tree, "-n", goal, *arguments).stdout.splitlines():
         if match := re.search(r"maggan\.notebook notebooks/(\d\d)\S+ \S+(?: row=(\S+))?", line):
             found.append(f"{names[match[1]]} {match[2] or ''}".strip())
         elif match := re.search(r"-m maggan\.(\w+) (\S+)", line):
@@ -107,36 +157,63 @@ def planned(tree):
     return found
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    """A copy of the project in which `make table3` looks finished: every product there, in order of time."""
+def copy_of_project(tree):
+    """What make needs of the project, in a folder with a space in its name."""
     if not shutil.which("make"):
         pytest.skip("make is not installed")
-    tree = tmp_path_factory.mktemp("project")
     for name in ("maggan", "notebooks"):
         shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints"))
     for name in ("Makefile", "pyproject.toml", "requirements.lock"):
         shutil.copy(ROOT / name, tree)
-    assert planned(tree)[0] == "environment"  # also writes the fingerprints
-    out, here = tree / "results/drawn64", tree / "runs/drawn64"
-    products = [tree / ".venv/.ready", here / "faces/.ready", here / "judges/classifier.safetensors",
-                here / "judges/.ready"]  # fmt: skip
+    return tree
+
+
+def products(tree, profile):
+    """Every product of `make table3`, in order of time."""
+    out, here = tree / "results" / profile, tree / "runs" / profile
+    drawn = profile.startswith("drawn")
+    found = [tree / ".venv/bin/python", tree / ".venv/.ready"]
+    if not drawn:
+        found += [tree / "runs/parser/parser.safetensors", tree / "runs/masks/store.json", tree / "runs/masks/.ready"]
+    found += [here / "faces/.ready", here / "judges/classifier.safetensors", here / "judges/.ready"]
     for row in VARIANTS:
-        products += [here / f"{row}-seed0/weights.safetensors", out / f"notebooks/07-train-a-row-{row}.ipynb"]
+        found += [here / f"{row}-seed0/weights.safetensors", out / f"notebooks/07-train-a-row-{row}.ipynb"]
     for row in VARIANTS:
-        products += [out / f"metrics/{row}-seed0.json", out / f"notebooks/08-evaluate-a-row-{row}.ipynb"]
-    products += [out / f"metrics/{row}-seed0.json" for row in ("no-edit", "true-edit")]
-    for number, path in enumerate([*products, out / "tables/table3.md"]):
+        found += [out / f"metrics/{row}-seed0.json", out / f"notebooks/08-evaluate-a-row-{row}.ipynb"]
+    found += [out / f"metrics/{row}-seed0.json" for row in ("no-edit", "true-edit")[: 1 + drawn]]
+    return [*found, out / "tables/table3.md"]
+
+
+def finished_project(tree, profile, *arguments):
+    """A copy of the project in which `make table3` looks finished."""
+    copy_of_project(tree)
+    assert planned(tree, f"PROFILE={profile}", *arguments)[0] == "environment"  # also writes the fingerprints
+    for number, path in enumerate(products(tree, profile)):
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
+        path.touch(0o755)
         os.utime(path, (LATER + number, LATER + number))
     return tree
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """The project with a finished drawn64."""
+    return finished_project(tmp_path_factory.mktemp("a project"), "drawn64")
 
 
 @pytest.fixture
 def tree(finished, tmp_path):
     """A copy of the finished project to edit."""
-    return Path(shutil.copytree(finished, tmp_path / "copy"))
+    return Path(shutil.copytree(finished, tmp_path / "a copy"))
+
+
+@pytest.fixture
+def with_photos(tmp_path):
+    """The project with a finished celeba64, and its photos."""
+    photos = celeba_folder(tmp_path / "my photos")
+    tree = tmp_path / "a project"
+    tree.mkdir()
+    return finished_project(tree, "celeba64", f"CELEBA={photos}", "PAIRS=pairs"), photos
 
 
 def changed(path):
@@ -144,16 +221,21 @@ def changed(path):
     os.utime(path, (LATER + 1000, LATER + 1000))
 
 
-def planned_after_code_edit(tree, module):
+def planned_again(tree, *arguments, goal="table3"):
+    """What is planned after an edit, once its stamps are newer than the products, which lie in the future."""
+    before = {stamp: stamp.read_text() for stamp in tree.glob("runs/.code/*/*")}
+    planned(tree, *arguments, goal=goal)
+    for stamp in tree.glob("runs/.code/*/*"):
+        if stamp.read_text() != before.get(stamp):
+            changed(stamp)
+    return planned(tree, *arguments, goal=goal)
+
+
+def planned_after_code_edit(tree, module, *arguments):
     """What is planned once a module has another line of code."""
     path = tree / "maggan" / f"{module}.py"
     path.write_text(path.read_text() + "\nANOTHER = 1\n")
-    before = {stamp: stamp.read_text() for stamp in (tree / "runs/.code/drawn").iterdir()}
-    planned(tree)
-    for stamp, text in before.items():
-        if stamp.read_text() != text:
-            changed(stamp)  # real edits come later than real products; these products lie in the future
-    return planned(tree)
+    return planned_again(tree, *arguments)
 
 
 ROWS = set(VARIANTS)
@@ -205,6 +287,136 @@ def test_the_lock_rebuilds_the_environment_and_trains_nothing(tree):
     assert planned(tree) == ["environment"]
 
 
+def test_an_environment_without_its_python_is_made_anew(tree):
+    python = tree / ".venv/bin/python"
+    python.unlink()
+    python.symlink_to(tree / "gone")
+    assert planned(tree) == ["environment"]
+    uv = tree / "uv"
+    uv.write_text('#!/bin/sh\n[ "$1" != venv ] || { mkdir -p .venv/bin && printf "#!/bin/sh\\n" >.venv/bin/python; }\n')
+    uv.chmod(0o755)
+    (tree / ".venv/rest").touch()
+    make(tree, "env", "UV=./uv")
+    assert python.exists() and not python.is_symlink() and not (tree / ".venv/rest").exists()
+
+
+def test_a_remark_in_a_profile_looks_at_rows_again(tree):
+    edit(tree / "maggan/profiles.py", 'note="not a result"', 'note="no result"')
+    runs = planned_again(tree)
+    assert {f"train {row}" for row in ROWS} <= set(runs) and "environment" not in runs
+
+
+@pytest.mark.parametrize("goal", ["table3", "faces", "clean"])
+def test_a_mistyped_profile_is_found_first(tree, goal):
+    done = make(tree, "-n", goal, "PROFILE=celeba65", check=False)
+    assert done.returncode == 2 and done.stdout == ""
+    assert len(done.stderr.splitlines()) == 1 and "did you mean 'celeba64'?" in done.stderr
+    assert "did you mean 'drawn64'?" in make(tree, "-n", goal, "PROFILE=drwan64", check=False).stderr
+
+
+def test_folders_are_absolute_for_whatever_make_runs(tree):
+    (tree / "photos of mine").mkdir()
+    names = ("CELEBA", "MASKS", "MAGGAN_RUNS", "MAGGAN_RESULTS")
+    (tree / "show.mk").write_text("show:\n" + "".join(f'\t@echo "$${name}"\n' for name in names))
+    given = ("CELEBA=photos of mine", "MASKS=m", "MAGGAN_RUNS=../r", f"MAGGAN_RESULTS={tree.parent}/results")
+    told = make(tree, "-f", "Makefile", "-f", "show.mk", "show", *given).stdout.splitlines()
+    assert told == [f"{tree}/photos of mine", f"{tree}/m", f"{tree}/../r", f"{tree.parent}/results"]
+
+
+def test_photos_that_are_not_there_are_asked_for(tree):
+    for arguments in (["table3", "PROFILE=celeba64"], ["masks"], ["table3", "PROFILE=celeba64", "CELEBA=nowhere"]):
+        done = make(tree, "-n", *arguments, check=False)
+        assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
+        assert "list_attr_celeba.txt" in done.stderr and arguments[0] in done.stderr
+
+
+def test_other_photos_are_noticed(with_photos):
+    tree, photos = with_photos
+    of_photos = ("PROFILE=celeba64", f"CELEBA={photos}")
+    assert planned(tree, *of_photos) == []
+    assert planned(tree, f"CELEBA={photos}", goal="masks") == []  # whatever the profile
+    (photos / "img_align_celeba/000007.jpg").touch()
+    assert planned_again(tree, *of_photos)[:2] == ["masks build", "faces"]
+
+
+def test_another_folder_of_photos_is_noticed(with_photos):
+    tree, photos = with_photos
+    shutil.copytree(photos, tree / "elsewhere")
+    assert planned_again(tree, "PROFILE=celeba64", "CELEBA=elsewhere")[:2] == ["masks build", "faces"]
+
+
+def test_a_trained_parser_stays(with_photos):
+    tree, photos = with_photos
+    for module in ("bisenet", "parser", "parsertraining", "celebamask"):
+        runs = planned_after_code_edit(tree, module, "PROFILE=celeba64", f"CELEBA={photos}")
+        assert "parser train" not in runs
+    assert planned(tree, "PAIRS=pairs", goal="parser") == []
+    assert planned_again(tree, "PROFILE=celeba128", f"CELEBA={photos}", "PAIRS=pairs")[:2] == ["masks build", "faces"]
+
+
+def test_masks_that_are_there_need_no_parser(with_photos):
+    tree, photos = with_photos
+    (tree / "runs/parser/parser.safetensors").unlink()
+    (tree / "runs/masks/.ready").unlink()
+    runs = planned(tree, "PROFILE=celeba64", f"CELEBA={photos}")
+    assert runs[0] == "faces" and not any(run.startswith(("parser", "masks")) for run in runs)
+
+
+def test_a_named_parser_must_be_there(with_photos):
+    tree, photos = with_photos
+    done = make(tree, "-n", "masks", f"CELEBA={photos}", "PARSER=79999_iter.pth", check=False)
+    assert done.returncode == 2 and f"{tree}/79999_iter.pth: there is no such file" in done.stderr
+    (tree / "79999_iter.pth").touch()
+    assert planned_again(tree, f"CELEBA={photos}", "PARSER=79999_iter.pth", goal="masks") == ["masks build"]
+
+
+def test_notebooks_get_the_profile_where_they_have_one(tree):
+    told = make(tree, "-n", "all-notebooks", "PROFILE=drawn128").stdout
+    runs = dict(re.findall(r"maggan\.notebook (notebooks/0[0-6]\S+) \S+(.*)", told))
+    assert len(runs) == 7
+    for notebook, parameters in runs.items():
+        assert ("profile=drawn128" in parameters) == ('"profile = ' in (ROOT / notebook).read_text()), notebook
+
+
+# Stands in for a Python that has neither papermill nor anything else: commands only leave what they would write.
+BARE_PYTHON = """#!/bin/sh
+[ "$1" = -m ] || exec '{python}' -S "$@"
+echo "$2 $3 $4" >> ran.txt
+leave() {{ mkdir -p "$(dirname "$1")" && echo x > "$1"; }}
+case $2 in
+    maggan.judges) leave runs/$3/judges/classifier.safetensors ;;
+    maggan.train) leave runs/$4/$3-seed0/weights.safetensors ;;
+    maggan.evaluate) leave results/$4/metrics/$3-seed0.json ;;
+    maggan.tables) leave results/$4/tables/table3.md ;;
+esac
+[ "$PYTHONPATH" = "$PWD" ]
+"""
+
+
+@pytest.mark.parametrize("profile", ["drawn64", "celeba256"])
+def test_a_copy_of_the_tree_and_a_python_of_ones_own_are_enough(tmp_path, profile):
+    tree = tmp_path / "a copy"
+    tree.mkdir()
+    python = copy_of_project(tree) / "bare"
+    python.write_text(BARE_PYTHON.format(python=sys.executable))
+    python.chmod(0o755)
+    (tree / "runs/masks").mkdir(parents=True)
+    (tree / "runs/masks/store.json").touch()
+    celeba_folder(tree / "my photos")
+    command = ("table3", f"PROFILE={profile}", "CELEBA=my photos", "PYTHON=./bare")
+    make(tree, *command)
+    ran = (tree / "ran.txt").read_text().split("\n")[:-1]
+    limits = ["no-edit", "true-edit"][: 1 + profile.startswith("drawn")]
+    assert sorted(ran) == sorted(
+        [f"maggan.{name} {profile} " for name in ("data", "judges")]
+        + [f"maggan.train {row} {profile}" for row in VARIANTS]
+        + [f"maggan.evaluate {row} {profile}" for row in [*VARIANTS, *limits]]
+        + [f"maggan.tables table3 {profile}"]
+    )
+    assert f"table3 is up to date: results/{profile}/tables/table3.md" in make(tree, *command).stdout
+    assert (tree / "ran.txt").read_text().split("\n")[:-1] == ran and not (tree / ".venv").exists()
+
+
 def test_make_alone_prints_every_target():
     if not shutil.which("make"):
         pytest.skip("make is not installed")
@@ -254,7 +466,7 @@ def test_installed_versions_are_the_locked_ones():
     if not (ROOT / ".venv/.ready").exists() or Path(sys.prefix) != ROOT / ".venv":
         pytest.skip("not in the environment that make creates")
     versions = locked()
-    for name in ("torch", "torchvision", "scipy", "numpy", "lightning", "papermill"):
+    for name in ("torch", "torchvision", "scipy", "numpy", "lightning-fabric", "papermill"):
         assert version(name).split("+")[0] in versions[name]
 
 

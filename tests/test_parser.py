@@ -250,8 +250,12 @@ def trained(tmp_path, monkeypatch):
     """The folder of the pairs and the settings of a training of one step: finished, and stopped before it."""
     folder, settings = write_pairs(tmp_path / "pairs", 4), dict(size=32, crop=32, hold_out=1, iterations=1, batch=2)
     train_parser(folder, tmp_path / "finished.safetensors", **settings)
+
+    def stopped(*_):
+        raise KeyboardInterrupt
+
     with monkeypatch.context() as patch:
-        patch.setattr(training, "save_file", lambda *_: os.kill(os.getpid(), signal.SIGINT))
+        patch.setattr(training, "save_file", stopped)
         with pytest.raises(KeyboardInterrupt):
             train_parser(folder, tmp_path / "stopped.safetensors", **settings, every=1)
     return folder, settings

@@ -7,9 +7,6 @@ import hashlib
 import json
 import math
 import pickle
-import signal
-import threading
-from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -27,7 +24,7 @@ from .celebamask import MERGED, MERGED_PARTS, SWAPPED
 from .errors import MagganError
 from .parser import PUBLISHED_SIZE, normalise, parse
 from .paths import replacing
-from .progress import progress
+from .progress import interrupts_held, progress
 
 
 def ohem_cross_entropy(logits, labels, weights=None, threshold=0.7, least=1 / 16):
@@ -118,7 +115,7 @@ def train_parser(folder, out, size=256, crop=224, hold_out=100, iterations=4000,
     weights, chances = balance(labels)
     weights = weights.to(device)
 
-    with _interrupts_held() as interrupted:
+    with interrupts_held() as interrupted:
         for iteration in progress(range(start, iterations), desc="parser", total=iterations, initial=start):
             for group in optimiser.param_groups:
                 group["lr"] = learning_rate(iteration, iterations, peak)
@@ -136,21 +133,6 @@ def train_parser(folder, out, size=256, crop=224, hold_out=100, iterations=4000,
         save_file({k: v.cpu().contiguous() for k, v in model.state_dict().items()}, partial, notes)
     checkpoint.unlink(missing_ok=True)
     return out
-
-
-@contextmanager
-def _interrupts_held():
-    """Hold Ctrl-C and SIGTERM back until a step is whole: yields a list that either fills."""
-    seen, signals = [], (signal.SIGINT, signal.SIGTERM)
-    if threading.current_thread() is not threading.main_thread():  # where signals never arrive
-        yield seen
-        return
-    before = [signal.signal(number, lambda *_: seen.append(True)) for number in signals]
-    try:
-        yield seen
-    finally:
-        for number, handler in zip(signals, before, strict=True):
-            signal.signal(number, handler)
 
 
 def _fresh(seed, device):

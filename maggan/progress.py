@@ -1,7 +1,10 @@
-"""One progress bar for the package: a live bar for people, plain lines for logs."""
+"""One progress bar for the package, live for people and plain lines for logs; and interrupting without loss."""
 
 import os
+import signal
 import sys
+import threading
+from contextlib import contextmanager
 
 from tqdm.auto import tqdm as live_bar
 from tqdm.std import tqdm as text_bar
@@ -38,3 +41,18 @@ def progress(iterable=None, desc: str = "", total: int | None = None, initial: i
     return PlainLines(iterable, desc=desc, total=total, initial=initial, file=sys.stderr, leave=True, miniters=1,
                       mininterval=SECONDS_BETWEEN_LINES, maxinterval=float("inf"),
                       bar_format="{desc}: " + counts + ", {elapsed} gone, {remaining} to go{postfix}", **options)
+
+
+@contextmanager
+def interrupts_held():
+    """Hold Ctrl-C and SIGTERM back until the iteration is whole: yields a list that is filled by either."""
+    seen, signals = [], (signal.SIGINT, signal.SIGTERM)
+    if threading.current_thread() is not threading.main_thread():
+        yield seen
+        return
+    before = [signal.signal(number, lambda *_: seen.append(True)) for number in signals]
+    try:
+        yield seen
+    finally:
+        for number, handler in zip(signals, before, strict=True):
+            signal.signal(number, handler)

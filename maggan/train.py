@@ -7,10 +7,7 @@ for bit on a CPU with the same number of threads.
 
 import argparse
 import json
-import signal
-import threading
 import time
-from contextlib import contextmanager
 from dataclasses import asdict
 
 import pandas as pd
@@ -24,7 +21,7 @@ from .data import open_faces
 from .dependencies import fingerprint
 from .errors import MagganError, cli
 from .profiles import profile as get_profile
-from .progress import progress
+from .progress import interrupts_held, progress
 from .run import Run
 from .variants import resolve
 
@@ -103,21 +100,6 @@ def fresh_start_if_changed(folder, config, made_of):
     if not file.exists():
         with paths.replacing(file) as partial:
             partial.write_text(wanted)
-
-
-@contextmanager
-def interrupts_held():
-    """Hold Ctrl-C and SIGTERM back until the iteration is whole: yields a list that is filled by either."""
-    seen, signals = [], (signal.SIGINT, signal.SIGTERM)
-    if threading.current_thread() is not threading.main_thread():
-        yield seen
-        return
-    before = [signal.signal(number, lambda *_: seen.append(True)) for number in signals]
-    try:
-        yield seen
-    finally:
-        for number, handler in zip(signals, before, strict=True):
-            signal.signal(number, handler)
 
 
 def read_log(folder):

@@ -109,13 +109,13 @@ class MaskStore:
         try:
             text = path.read_bytes().decode()
             index = json.loads(text)
-            if text == _sealed(index["shards"], index["left_out"]):
-                return set(index["shards"]), set(index["left_out"])
+            if text != _sealed(index["shards"], index["left_out"]):
+                raise ValueError("the seal is broken")
+            return set(index["shards"]), set(index["left_out"])
         except FileNotFoundError:
             return {INDEX}, set()  # `create` writes it, so it is as gone as a shard may be
         except (OSError, ValueError, KeyError, TypeError):
-            pass
-        raise MagganError(f"{path}: damaged; {self._repair([INDEX])}")
+            raise MagganError(f"{path}: damaged; {self._repair([INDEX])}") from None
 
     def _write_index(self):
         """Bring the index up to date with the shards, if it is not."""

@@ -50,6 +50,7 @@ class Run:
         """`critic_steps` steps of D, each on a fresh batch, and one of G on the last; returns the loss parts."""
         config, (G, opt_g), (D, opt_d) = self.config, self.g, self.d
         self.set_rates()
+        own = config.reconstruction == "self"  # eq. 6 decodes G(x, 0); a cycle does not need it
         for k in range(config.critic_steps):
             last = k == config.critic_steps - 1
             draw = torch.Generator().manual_seed(counter(config.seed, self.iteration, k))
@@ -57,10 +58,12 @@ class Run:
             target = batch.attributes[torch.randperm(len(batch.attributes), generator=draw)]  # reading 7
             att_diff = target - batch.attributes
             with torch.set_grad_enabled(last):
-                edited, reconstructed, logits = G.edit_and_reconstruct(batch.images, att_diff, batch.parts, last)
+                edited, reconstructed, logits = G.edit_and_reconstruct(
+                    batch.images, att_diff, batch.parts, reconstruct=own and last
+                )
             d_parts = self.step_d(D, opt_d, batch, edited.detach(), draw, self.iteration * config.critic_steps + k)
         preserved = preserved_mask(self.guide(batch.parts, logits), att_diff, config.table)
-        if config.reconstruction == "cycle":
+        if not own:
             reconstructed = G(edited, -att_diff, batch.parts)
         D.requires_grad_(False)
         # D.module: several processes must not wait for gradients of D here

@@ -163,9 +163,11 @@ def judge_notes(profile):
 
 
 def recipe_notes(profile):
-    """Where the profile's recipe leaves STGAN's, for all rows alike."""
-    changed = [f"{name} {ours} (STGAN: {theirs})" for name, (theirs, ours) in sorted(deviations(profile).items())]
-    return [f"Recipe of every row, where it differs from STGAN's: {', '.join(changed)}."] if changed else []
+    """Where the profile's recipe leaves the large profiles', for all rows alike."""
+    changed = [f"{name} {ours} ({theirs})" for name, (theirs, ours) in sorted(deviations(profile).items())]
+    if not changed:
+        return []
+    return [f"Recipe of every row, in brackets that of the large profiles, STGAN's: {', '.join(changed)}."]
 
 
 def order_notes(runs):

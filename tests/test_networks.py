@@ -77,9 +77,12 @@ def test_no_change_means_no_condition_whatever_the_masks():
         torch.testing.assert_close(G(images, zero, parts), G(images, zero, parts.flip(1)))
 
 
-def test_the_literal_spade_condition_is_a_switch():
-    G, (images, parts, att_diff) = generator("maggan", spade_condition="decoder"), faces()
-    assert G(images, att_diff, parts).shape == images.shape
+@pytest.mark.parametrize("spade_condition", ["stu", "decoder"])
+def test_both_readings_of_the_spade_block(spade_condition):
+    G, (images, parts, att_diff) = generator("maggan", spade_condition=spade_condition), faces()
+    edited = G(images, att_diff, parts)
+    assert edited.shape == images.shape
+    assert not torch.equal(edited, G(images, torch.zeros_like(att_diff), parts))
 
 
 @pytest.mark.parametrize("shape", [(2, 3, 36, 36), (2, 3, 32, 64)])

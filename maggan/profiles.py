@@ -71,7 +71,7 @@ PROFILES = {
         _drawn(256, iterations=80_000),
         _drawn(512, iterations=80_000),
         _drawn(1024, iterations=80_000),
-        _celeba(64, **{**_SMALL, "iterations": 6000}),
+        _celeba(64, **{**_SMALL, "iterations": 4000}),
         _celeba(128),
         _celeba(256),
         _celeba(512),

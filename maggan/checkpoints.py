@@ -5,8 +5,8 @@ from pathlib import Path
 
 from . import paths
 from .errors import MagganError
-from .networks import Generator
 from .profiles import profile as get_profile
+from .systems import build_generator
 from .variants import Config
 from .weights import load_weights, read_metadata
 
@@ -24,5 +24,5 @@ def load_generator(path, device="cpu"):
     if "config" not in metadata:
         raise MagganError(f"{file} has no config inside: it was not written by maggan.train.")
     config = Config.from_json(json.dumps(metadata["config"]))
-    generator = load_weights(file, Generator(config))
+    generator = load_weights(file, build_generator(config))
     return generator.to(device).eval().requires_grad_(False), config

@@ -26,13 +26,14 @@ class Editor:
             parser = load_parser(parser, device)
         return cls(generator, config, parser, device)
 
-    def edit(self, image, changes, strength=1.0, parts=None, blending=False):
+    def edit(self, image, changes, strength=1.0, parts=None, attributes=None, blending=False):
         """Edit one aligned face.
 
         image       a PIL image; its middle square is taken, at the size the row was trained at
         changes     {attribute: +1 to strengthen, -1 to weaken}; other attributes stay
         strength    multiplies the changes
         parts       (19, S, S) masks of the image, in [0, 1]; without them the editor's parser makes them
+        attributes  (13,) 0 or 1, what the image has, for a peer system that is told the target's attributes
         blending    take the source where it is to be preserved (eq. 13)
 
         Returns a PIL image of the row's size. Raises MagganError for an unknown attribute, and where a row
@@ -48,8 +49,9 @@ class Editor:
             att_diff[0, attribute_index(name)] = change * strength
         images = pixels.float() / 127.5 - 1
         masks = self._masks(pixels, parts, blending)
+        had = None if attributes is None else torch.as_tensor(attributes).float().to(self.device).unsqueeze(0)
         with torch.inference_mode():
-            edited = self.generator(images, att_diff, masks)
+            edited = self.generator(images, att_diff, masks, had)
             if blending:
                 edited = blend(images, edited, preserved_mask(masks, att_diff, self.config.table))
         levels = ((edited[0] + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).cpu()

@@ -22,7 +22,7 @@ from .errors import MagganError, cli, nearest
 from .judges import load_judges, true_counterfactuals
 from .profiles import profile as get_profile
 from .progress import progress
-from .variants import VARIANTS
+from .variants import ROWS
 
 PSEUDO_ROWS = ("no-edit", "true-edit")
 STRENGTHS = (1.0, 1.5)
@@ -36,10 +36,10 @@ RECONSTRUCTION = ("psnr", "ssim", "judge_on_reconstructions")
 class NoEdit:
     """Returns its input: the judge's mistakes are its accuracy."""
 
-    def __call__(self, images, att_diff, parts):
+    def __call__(self, images, att_diff, parts, attributes):
         return images
 
-    def edits(self, images, att_diffs, parts):
+    def edits(self, images, att_diffs, parts, attributes):
         return images.unsqueeze(1).expand(-1, att_diffs.shape[1], -1, -1, -1)
 
 
@@ -54,8 +54,8 @@ def load_row(variant, profile, seed, device):
         if variant == "true-edit" and profile.world != "drawn":
             raise MagganError(f"row 'true-edit' needs drawn faces: photos of {profile.name} have no counterfactual.")
         return NoEdit(), {}
-    if variant not in VARIANTS:
-        raise nearest(variant, [*VARIANTS, *PSEUDO_ROWS], "row")
+    if variant not in ROWS:
+        raise nearest(variant, [*ROWS, *PSEUDO_ROWS], "row")
     folder = run_folder(profile, variant, seed)
     if not (folder / "weights.safetensors").exists():
         seeded = f" --seed {seed}" if seed else ""
@@ -72,8 +72,8 @@ def evaluate(variant, profile, seed=0, device=None, generator=None):
     """Measure a row on all test faces and write its metrics; returns them.
 
     variant     a row of Table 3, "no-edit" or "true-edit"
-    generator   takes the place of the row's trained one, with its calls: G(images, att_diff, parts) and
-                G.edits(images, att_diffs (B, K, 13), parts) -> (B, K, 3, S, S)
+    generator   takes the place of the row's trained one, with its calls: G(images, att_diff, parts, attributes) and
+                G.edits(images, att_diffs (B, K, 13), parts, attributes) -> (B, K, 3, S, S)
 
     MRE is eq. 2 in the pixel range [-1, 1] with the parser's (or true) masks and the table "paper", whatever
     the row was trained with. Beside the JSON, an npz keeps the feature statistics that FID needs; where
@@ -129,9 +129,10 @@ def measure_faces(variant, generator, faces, judges, truths, device):
         if variant == "true-edit":
             plain, edits = truth, {STRENGTHS[0]: truth}
         else:
-            plain = generator.edits(batch.images, single_flips(batch.attributes), batch.parts)
+            plain = generator.edits(batch.images, single_flips(batch.attributes), batch.parts, batch.attributes)
             edits = {1.0: released_edits(generator, batch, plain)}
-            edits[1.5] = generator.edits(batch.images, released_flips(batch.attributes, 1.5), batch.parts)
+            strong = released_flips(batch.attributes, 1.5)
+            edits[1.5] = generator.edits(batch.images, strong, batch.parts, batch.attributes)
         measured = measure_batch(generator, batch, plain, edits, judges.classifier)
         if truth is not None and len(truth):
             measured["truth_distance"] = (plain[: len(truth)] - truth).abs().mean(dim=(2, 3, 4))
@@ -150,7 +151,7 @@ def released_edits(generator, batch, plain):
     face, flip = (wanted != single_flips(attributes)).any(dim=2).nonzero(as_tuple=True)
     edits = plain.clone()
     if len(face):
-        edits[face, flip] = generator(images[face], wanted[face, flip], parts[face])
+        edits[face, flip] = generator(images[face], wanted[face, flip], parts[face], attributes[face])
     return edits
 
 
@@ -160,7 +161,7 @@ def measure_batch(generator, batch, plain, edits, classifier):
     plain (B, 13, 3, S, S), the single flips at 1.0; edits {strength: same shape}, those of the accuracy protocol.
     """
     images, parts, attributes = batch
-    reconstructed = generator(images, torch.zeros_like(attributes), parts)
+    reconstructed = generator(images, torch.zeros_like(attributes), parts, attributes)
     labels = attributes > 0.5
     measured = {
         "attributes": attributes,

@@ -101,7 +101,52 @@ class SegmentationBranch(nn.Module):
         return F.interpolate(logits, (size, size), mode="bilinear", align_corners=False)
 
 
-class Generator(nn.Module):
+class EditingNetwork(nn.Module):
+    """What every generator can do, from its own `encode(images, parts, attributes)` and `decode(encoded, att_diff)`.
+
+    images (B, 3, S, S) in [-1, 1], att_diff (B, 13). What is known of the images comes along: parts (B, 19, S, S) and
+    attributes (B, 13) in {0, 1}; either may be None for a system that does not look at it.
+    """
+
+    def forward(self, images, att_diff, parts=None, attributes=None):
+        """Edit images -> (B, 3, S, S)."""
+        return self.decode(self.encode(images, parts, attributes), att_diff)
+
+    def edit_and_reconstruct(self, images, att_diff, parts=None, attributes=None, reconstruct=True):
+        """G(x, att_diff), G(x, 0) (or None) and a branch's logits (or None), encoding x once."""
+        encoded = self.encode(images, parts, attributes)
+        edited = self.decode(encoded, att_diff)
+        reconstructed = self.decode(encoded, torch.zeros_like(att_diff)) if reconstruct else None
+        return edited, reconstructed, encoded.get("logits")
+
+    def edits(self, images, att_diffs, parts=None, attributes=None):
+        """K edits of each image: att_diffs (B, K, 13) -> (B, K, 3, S, S), encoding each image once."""
+        encoded = self.encode(images, parts, attributes)
+        k = att_diffs.shape[1]
+        return self.decode(repeated(encoded, k), att_diffs.flatten(0, 1)).unflatten(0, (-1, k))
+
+    @property
+    def stride(self):
+        """The side of the image must be a multiple of this."""
+        return 2**self.config.levels
+
+    def check_size(self, images):
+        """MagganError unless the images fit."""
+        if images.shape[-2] != images.shape[-1] or images.shape[-1] % self.stride:
+            shape = "x".join(map(str, images.shape[-2:]))
+            raise MagganError(f"images are {shape}; they must be square, with a side divisible by {self.stride}.")
+
+
+def repeated(encoded, k):
+    """What `encode` gave, k times for each image."""
+    if torch.is_tensor(encoded):
+        return encoded.repeat_interleave(k, 0)
+    if isinstance(encoded, dict):
+        return {key: repeated(value, k) for key, value in encoded.items() if key != "logits"}
+    return encoded and [repeated(value, k) for value in encoded]
+
+
+class Generator(EditingNetwork):
     """G(x, att_diff) of eq. 1 for every row of Table 3.
 
     With conditioning "uniform" and no SPADE it is STGAN's generator (74,998,771 parameters at width 64, five
@@ -129,42 +174,10 @@ class Generator(nn.Module):
                 entering += d  # gamma and beta do not see the STU then, so it is concatenated
         self.last = last_layer(entering, config.last_layer)
 
-    @property
-    def stride(self):
-        """The side of the image must be a multiple of this."""
-        return 2**self.config.levels
-
-    def forward(self, images, att_diff, parts=None):
-        """Edit images: (B, 3, S, S) in [-1, 1], att_diff (B, 13), parts (B, 19, S, S) -> (B, 3, S, S).
-
-        `parts` may be None for rows that do not look at the parser's masks.
-        """
-        encoded = self.encode(images, parts)
-        return self.decode(encoded, att_diff)
-
-    def edit_and_reconstruct(self, images, att_diff, parts=None, reconstruct=True):
-        """G(x, att_diff), G(x, 0) (or None) and the branch's logits (or None), encoding x once."""
-        encoded = self.encode(images, parts)
-        edited = self.decode(encoded, att_diff)
-        return edited, self.decode(encoded, torch.zeros_like(att_diff)) if reconstruct else None, encoded["logits"]
-
-    def edits(self, images, att_diffs, parts=None):
-        """K edits of each image: att_diffs (B, K, 13) -> (B, K, 3, S, S), encoding each image once."""
-        encoded = self.encode(images, parts)
-        k = att_diffs.shape[1]
-        repeated = {
-            "deep": encoded["deep"].repeat_interleave(k, 0),
-            "gates": [gate.repeat_interleave(k, 0) for gate in encoded["gates"]],
-            "parts": None if encoded["parts"] is None else encoded["parts"].repeat_interleave(k, 0),
-        }
-        return self.decode(repeated, att_diffs.flatten(0, 1)).unflatten(0, (-1, k))
-
-    def encode(self, images, parts=None):
+    def encode(self, images, parts=None, attributes=None):
         """All that does not depend on the change: deepest feature, the STUs' prepared gates, the parts."""
         size = images.shape[-1]
-        if images.shape[-2] != size or size % self.stride:
-            shape = "x".join(map(str, images.shape[-2:]))
-            raise MagganError(f"images are {shape}; they must be square, with a side divisible by {self.stride}.")
+        self.check_size(images)
         features = self.encoder(images)
         logits = None
         if self.segment is not None:
@@ -234,8 +247,10 @@ class Discriminator(nn.Module):
         return critic, self.att((self.own_trunk or self.trunk)(seen).flatten(1))
 
     def critic(self, images):
-        """D_adv alone, for the gradient penalty: (B, 3, S, S) -> (B,)."""
+        """D_adv alone: (B, 3, S, S) -> (B,)."""
         return self.adv(self.trunk(images).flatten(1)).squeeze(1)
+
+    penalised = critic  # what the gradient penalty is taken of
 
 
 # Instance norm, STGAN's, hides from the critic how strong a colour is; layer norm does not.

@@ -1,4 +1,4 @@
-"""The state of one training run: one iteration of eq. 7 to 11, and what of it stays on disk."""
+"""The state of one training run: one iteration of it, and what of it stays on disk."""
 
 import json
 import pickle
@@ -10,11 +10,10 @@ import torch
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torchvision.utils import make_grid, save_image
 
-from . import losses, paths
+from . import paths
 from .attributes import single_flips
 from .errors import MagganError
-from .networks import Discriminator, Generator, initialise
-from .regions import preserved_mask
+from .systems import SYSTEMS
 from .weights import save_weights
 
 SAMPLE_FACES = 6
@@ -26,7 +25,8 @@ class Run:
     def __init__(self, config, folder, fabric, faces, validation):
         self.config, self.folder, self.fabric, self.faces = config, folder, fabric, faces
         torch.manual_seed(config.seed)
-        generator, discriminator = Generator(config).apply(initialise), Discriminator(config).apply(initialise)
+        system = SYSTEMS[config.system]
+        generator, discriminator = (network(config).apply(system.initialise) for network in system[:2])
         self.average = None
         if config.average:
             mean = get_ema_multi_avg_fn(config.average)
@@ -37,8 +37,9 @@ class Run:
             fabric.setup(net.to(**layout), torch.optim.Adam(net.parameters(), lr=rate, betas=(0.5, 0.999)))
             for net, rate in rates
         )
-        self.g[0].mark_forward_method("edit_and_reconstruct")
-        self.d[0].mark_forward_method("critic")
+        for (net, _), methods in ((self.g, system.g_methods), (self.d, system.d_methods)):
+            for method in methods:
+                net.mark_forward_method(method)
         self.shown = validation.batch(range(min(SAMPLE_FACES, len(validation))), fabric.device)
         self.iteration, self.saved, self.seconds = 0, 0, 0.0
         self.started = self.saved_at = time.monotonic()
@@ -47,61 +48,29 @@ class Run:
     # one iteration -------------------------------------------------------------------------------------------
 
     def step(self):
-        """`critic_steps` steps of D, each on a fresh batch, and one of G on the last; returns the loss parts."""
-        config, (G, opt_g), (D, opt_d) = self.config, self.g, self.d
+        """One iteration of the row's system; returns the loss parts as numbers."""
         self.set_rates()
-        own = config.reconstruction == "self"  # eq. 6 decodes G(x, 0); a cycle does not need it
-        for k in range(config.critic_steps):
-            last = k == config.critic_steps - 1
-            draw = torch.Generator().manual_seed(counter(config.seed, self.iteration, k))
-            batch = self.batch(k)
-            target = batch.attributes[torch.randperm(len(batch.attributes), generator=draw)]  # reading 7
-            att_diff = target - batch.attributes
-            with torch.set_grad_enabled(last):
-                edited, reconstructed, logits = G.edit_and_reconstruct(
-                    batch.images, att_diff, batch.parts, reconstruct=own and last
-                )
-            d_parts = self.step_d(D, opt_d, batch, edited.detach(), draw, self.iteration * config.critic_steps + k)
-        preserved = preserved_mask(self.guide(batch.parts, logits), att_diff, config.table)
-        if not own:
-            reconstructed = G(edited, -att_diff, batch.parts)
-        D.requires_grad_(False)
-        # D.module: several processes must not wait for gradients of D here
-        of_fake, of_fake_att = D.module(edited, self.noise(draw, edited))
-        total, parts = losses.generator_loss(
-            config, batch.images, edited, reconstructed, preserved, of_fake, of_fake_att, target
-        )
-        if logits is not None:
-            parts["L_G_seg"] = losses.segmentation_loss(logits, batch.parts)
-            total = total + config.lambda_seg * parts["L_G_seg"]
-        self.update(opt_g, total, parts)
-        D.requires_grad_(True)
+        parts = SYSTEMS[self.config.system].step(self)
         if self.average:
-            self.average.update_parameters(G.module)
+            self.average.update_parameters(self.g[0].module)
         self.iteration += 1
-        return {**d_parts, **{name: value.item() for name, value in parts.items()}}
-
-    def step_d(self, D, opt_d, batch, fake, draw, count):
-        """One step of D (eq. 7 and 9); returns its loss parts as numbers."""
-        config = self.config
-        of_real, logits = D(batch.images, self.noise(draw, fake))
-        of_fake = D.critic(fake)
-        penalty = None
-        if count % config.penalty_every == 0:
-            alpha = torch.rand(len(fake), 1, 1, 1, generator=draw).to(fake.device)
-            penalty = losses.gradient_penalty(D.module.critic, batch.images, fake, alpha)
-        total, parts = losses.discriminator_loss(config, of_real, of_fake, logits, batch.attributes, penalty)
-        self.update(opt_d, total, parts)
         return {name: value.item() for name, value in parts.items()}
 
-    def update(self, optimiser, total, parts):
-        """One step down the gradient, unless a loss is not finite."""
+    def update(self, which, total, parts, clip=None):
+        """One step of "g" or "d" down the gradient, its norm at most `clip`, unless a loss is not finite."""
+        net, optimiser = {"g": self.g, "d": self.d}[which]
         bad = [name for name, value in parts.items() if not torch.isfinite(value)]
         if bad:
             raise self.diverged(f"{', '.join(bad)} is", self.iteration + 1)
         optimiser.zero_grad(set_to_none=True)
         self.fabric.backward(total)
+        if clip:
+            self.fabric.clip_gradients(net, optimiser, max_norm=clip)
         optimiser.step()
+
+    def draw(self, k):
+        """The random generator of this iteration's k-th step, on the CPU, so that draws are the same on any device."""
+        return torch.Generator().manual_seed(counter(self.config.seed, self.iteration, k))
 
     def diverged(self, what, iteration):
         """The error for something that is not finite; what was saved before stays."""
@@ -110,16 +79,6 @@ class Run:
             f"{self.folder.name}: {what} not finite at iteration {iteration}; {kept}; "
             "train anew with lower rates, e.g. --set rate_g=1e-4 --set rate_d=1e-4 (this run is then put aside)."
         )
-
-    def guide(self, parts, logits):
-        """The masks that guide the loss: the parser's, or row (vii)'s own, detached so that G can't widen them."""
-        return parts if logits is None else logits.detach().softmax(1)
-
-    def noise(self, draw, like):
-        """Standard normal noise for what D_att sees, or None; drawn on the CPU, so it is the same on any device."""
-        if not self.config.attribute_noise:
-            return None
-        return torch.randn(like.shape, generator=draw).to(like)
 
     def set_rates(self):
         """The learning rates as a function of the iteration."""
@@ -201,7 +160,7 @@ class Run:
         G.eval()
         with torch.no_grad():
             flips = torch.cat([torch.zeros_like(shown.attributes)[:, None], single_flips(shown.attributes)], 1)
-            edits = G.edits(shown.images, flips, shown.parts)
+            edits = G.edits(shown.images, flips, shown.parts, shown.attributes)
         G.train(training)
         rows = torch.cat([shown.images[:, None], edits], 1)  # (B, 15, 3, S, S)
         with paths.replacing(self.folder / "samples" / f"{self.iteration:07d}.png") as partial:

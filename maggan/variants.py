@@ -1,4 +1,4 @@
-"""The rows of Table 3: each a small diff from one base, all on the same recipe."""
+"""The rows: those of Table 3, each a small diff from one base, all on the same recipe; and the peer systems."""
 
 import hashlib
 import json
@@ -19,7 +19,19 @@ VARIANTS = {
     "maggan-seg": {"conditioning": "mask", "spade": True, "lambda_3": 100.0, "masks": "branch"},
 }
 
-# Row -> its number and name in the paper's Table 3.
+# The systems the paper compares with, as rows: what their authors built differently from STGAN.
+PEERS = {
+    "attgan": {"system": "attgan"},
+    "stargan": {
+        "system": "stargan", "reconstruction": "cycle", "lambda_1": 10.0,
+        "lambda_2": 13.0, "lambda_d_att": 13.0,  # its attribute losses are sums over the 13
+    },
+    "fadernet": {"system": "fadernet"},
+    "icgan": {"system": "icgan"},
+}  # fmt: skip
+ROWS = VARIANTS | PEERS
+
+# Row -> its name in tables; for Table 3's rows with the paper's number.
 TITLES = {
     "stgan": "(i) STGAN",
     "stgan-cycle": "(ii) STGAN+cycle",
@@ -28,6 +40,10 @@ TITLES = {
     "maggan-no-spade": "(v) MagGAN w/o SP",
     "maggan": "(vi) MagGAN",
     "maggan-seg": "(vii) MagGAN+Seg",
+    "attgan": "AttGAN",
+    "stargan": "StarGAN",
+    "fadernet": "FaderNet",
+    "icgan": "IcGAN",
 }
 
 # How to train, the same for every row of a profile. "stgan" is STGAN's published recipe, which the paper follows.
@@ -52,8 +68,17 @@ RECIPES = {
 }
 
 
+# How their authors trained the peers, where that is not STGAN's recipe; on the recipe "stgan" alone.
+PEER_RECIPES = {
+    "attgan": {},
+    "stargan": {"rate_g": 1e-4, "rate_d": 1e-4, "batch": 16, "decay": "linear"},
+    "fadernet": {"decay_from": 1.0},
+    "icgan": {"batch": 64, "decay_from": 1.0},
+}
+
 # What the settings that are names may be.
 CHOICES = {
+    "system": ("stgan", "attgan", "stargan", "fadernet", "icgan"),
     "conditioning": ("uniform", "mask"),
     "spade_condition": ("stu", "decoder"),
     "reconstruction": ("self", "cycle"),
@@ -79,6 +104,7 @@ class Config:
     profile: str
     seed: int
     # the row
+    system: str = "stgan"  # whose networks and losses: "stgan" (MagGAN's too) or a peer's
     conditioning: str = "uniform"  # "uniform" (att_diff replicated) or "mask" (eq. 12)
     spade: bool = False  # de-normalise with the condition instead of concatenating it
     spade_condition: str = "stu"  # what gamma and beta see beside Att_diff: "stu" or "decoder" (reading 8)
@@ -100,6 +126,8 @@ class Config:
     lambda_2: float = 10.0
     lambda_gp: float = 10.0
     lambda_seg: float = 10.0
+    lambda_d_att: float = 1.0  # of L_D_att in D's loss
+    lambda_lat: float = 1e-4  # of FaderNet's latent loss, once it has grown to its full size
     critic_steps: int = 5
     penalty_every: int = 1
     rate_g: float = 2e-4
@@ -133,8 +161,8 @@ class Config:
 
 def resolve(variant, profile, seed=0, **overrides):
     """The Config of row `variant` on `profile`; MagganError names the nearest right row, profile or setting."""
-    if variant not in VARIANTS:
-        raise nearest(variant, list(VARIANTS), "row")
+    if variant not in ROWS:
+        raise nearest(variant, list(ROWS), "row")
     profile = get_profile(profile)
     known = {field.name for field in fields(Config)}
     for name in overrides:
@@ -142,7 +170,8 @@ def resolve(variant, profile, seed=0, **overrides):
             raise nearest(name, sorted(known - set(FIXED)), "setting")
     shared = {name: getattr(profile, name) for name in known & set(vars(profile))}
     config = Config(variant=variant, profile=profile.name, seed=seed)
-    config = replace(config, **{**shared, **RECIPES[profile.recipe], **VARIANTS[variant], **overrides})
+    of_peer = PEER_RECIPES.get(variant, {}) if profile.recipe == "stgan" else {}
+    config = replace(config, **{**shared, **RECIPES[profile.recipe], **of_peer, **ROWS[variant], **overrides})
     for name, allowed in CHOICES.items():
         if getattr(config, name) not in allowed:
             raise nearest(getattr(config, name), allowed, name)

@@ -39,14 +39,14 @@ class Editor:
     def __init__(self, gain=1.0, leak=0.0, threshold=0.0):
         self.gain, self.leak, self.threshold = gain, leak, threshold
 
-    def __call__(self, images, att_diff, parts):
+    def __call__(self, images, att_diff, parts, attributes):
         effective = att_diff * (att_diff.abs() > self.threshold)
         edited = images + self.gain * bars(effective)
         edited[:, :, 13 * BAR :] += self.leak * att_diff.abs().amax(1)[:, None, None, None]
         return edited
 
-    def edits(self, images, att_diffs, parts):
-        return torch.stack([self(images, att_diffs[:, k], parts) for k in range(att_diffs.shape[1])], 1)
+    def edits(self, images, att_diffs, parts, attributes):
+        return torch.stack([self(images, att_diffs[:, k], parts, attributes) for k in range(att_diffs.shape[1])], 1)
 
 
 @pytest.fixture
@@ -104,8 +104,8 @@ def test_strengths_directions_and_leaks_are_told_apart(bench):
     assert value(result, "mre") == pytest.approx(0.25 * (SIZE - 13 * BAR) / SIZE, rel=1e-4)
 
     class OnlyAdds(Editor):
-        def __call__(self, images, att_diff, parts):
-            return super().__call__(images, att_diff.clamp(min=0), parts)
+        def __call__(self, images, att_diff, parts, attributes):
+            return super().__call__(images, att_diff.clamp(min=0), parts, attributes)
 
     result = evaluate.evaluate("stgan", bench, device="cpu", generator=OnlyAdds())
     assert value(result, "accuracy_1.0_add") == 1 and value(result, "accuracy_1.0_remove") == 0
@@ -116,7 +116,7 @@ def test_strengths_directions_and_leaks_are_told_apart(bench):
 
 def test_success_by_a_bad_reconstruction_is_not_readable(bench):
     class Inverts(Editor):
-        def __call__(self, images, att_diff, parts):
+        def __call__(self, images, att_diff, parts, attributes):
             return -images
 
     result = evaluate.evaluate("stgan", bench, device="cpu", generator=Inverts())
@@ -129,13 +129,13 @@ def test_conflicts_are_released_for_accuracy_but_not_for_mre(bench):
     seen = []
 
     class Records(Editor):
-        def __call__(self, images, att_diff, parts):
+        def __call__(self, images, att_diff, parts, attributes):
             seen.append(att_diff)
-            return super().__call__(images, att_diff, parts)
+            return super().__call__(images, att_diff, parts, attributes)
 
     faces = evaluate.open_faces(bench, "test").batch([0])
     editor = Records()
-    plain = editor.edits(faces.images, evaluate.single_flips(faces.attributes), faces.parts)
+    plain = editor.edits(faces.images, evaluate.single_flips(faces.attributes), faces.parts, faces.attributes)
     seen.clear()
     released = evaluate.released_edits(editor, faces, plain)
     changed = torch.cat(seen)

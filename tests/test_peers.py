@@ -1,0 +1,91 @@
+"""The peer systems: their published sizes, what they are told, and that each learns through the same calls."""
+
+import pytest
+import torch
+
+from maggan.checkpoints import load_generator
+from maggan.editor import Editor
+from maggan.errors import MagganError
+from maggan.peers import AttGAN, PatchCritic, StarGAN
+from maggan.systems import SYSTEMS
+from maggan.train import read_log, train
+from maggan.variants import CHOICES, PEERS, resolve
+
+
+def parameters(network, config):
+    with torch.device("meta"):
+        return sum(parameter.numel() for parameter in network(config).parameters())
+
+
+@pytest.mark.parametrize(
+    ("network", "row", "count"),
+    [(AttGAN, "attgan", 43_459_203), (StarGAN, "stargan", 8_455_616), (PatchCritic, "stargan", 44_827_584)],
+)
+def test_parameter_counts_at_the_published_size(network, row, count):
+    assert parameters(network, resolve(row, "celeba128")) == count
+
+
+def test_every_system_can_be_chosen():
+    assert CHOICES["system"] == tuple(SYSTEMS)
+    assert {diff["system"] for diff in PEERS.values()} == set(SYSTEMS) - {"stgan"}
+
+
+def peer(row, faces=2):
+    torch.manual_seed(0)
+    config = resolve(row, "smoke")
+    images = torch.rand(faces, 3, config.size, config.size) * 2 - 1
+    attributes = torch.randint(2, (faces, 13)).float()
+    return SYSTEMS[config.system].generator(config).eval(), images, attributes
+
+
+@pytest.mark.parametrize("row", PEERS)
+def test_many_edits_at_once_are_the_edits_one_by_one(row):
+    G, images, attributes = peer(row)
+    flips = torch.stack([torch.eye(13)[0], -torch.eye(13)[3]]).expand(2, 2, 13)
+    with torch.no_grad():
+        many = G.edits(images, flips, None, attributes)
+        one = G(images, flips[:, 1], None, attributes)
+    assert many.shape == (2, 2, *images.shape[1:]) and many.abs().max() <= 1
+    torch.testing.assert_close(many[:, 1], one)
+    assert not torch.allclose(many[:, 0], many[:, 1])
+
+
+@pytest.mark.parametrize("row", ["attgan", "stargan", "fadernet"])
+def test_the_target_is_the_source_plus_the_change(row):
+    G, images, attributes = peer(row)
+    other = torch.randint(2, attributes.shape).float()
+    with torch.no_grad():
+        changed = G(images, other - attributes, None, attributes)
+        torch.testing.assert_close(changed, G(images, torch.zeros_like(other), None, other))
+
+
+def test_icgan_reads_the_source_itself():
+    G, images, attributes = peer("icgan")
+    with torch.no_grad():
+        zero = torch.zeros_like(attributes)
+        assert torch.equal(G(images, zero, None, attributes), G(images, zero, None, 1 - attributes))
+
+
+@pytest.mark.parametrize("row", PEERS)
+def test_a_peer_trains_and_its_networks_both_learn(runs, row):
+    folder = train(row, "smoke", iterations=4)
+    G, config = load_generator(folder)
+    assert config == resolve(row, "smoke", iterations=4)
+    start = torch.load(folder / "checkpoint.pt", weights_only=True)
+    assert start["iteration"] == 4
+    log = read_log(folder)
+    assert len(log) == 4 and log.filter(like="L_G").notna().any(axis=None)
+    torch.manual_seed(config.seed)
+    fresh = SYSTEMS[config.system].generator(config).apply(SYSTEMS[config.system].initialise)
+    moved = [not torch.equal(a, b) for a, b in zip(fresh.parameters(), G.parameters(), strict=True)]
+    assert all(moved)
+
+
+def test_a_peer_that_needs_the_source_says_so(runs):
+    editor = Editor.load(train("attgan", "smoke", iterations=1))
+    from PIL import Image
+
+    face = Image.new("RGB", (40, 40))
+    with pytest.raises(MagganError, match="row attgan is told the target's attributes"):
+        editor.edit(face, {"Male": 1})
+    assert editor.edit(face, {"Male": 1}, attributes=torch.zeros(13)).size == (32, 32)

@@ -24,17 +24,23 @@ override CELEBA := $(call absolute,$(CELEBA))
 export CELEBA
 endif
 
-# slowest first, so that no long row is left running alone at the end
-ROWS    := stgan-cycle maggan-seg maggan maggan-no-mre maggan-no-spade stgan-mre stgan
+# Table 3's, slowest first, so that no long row is left running alone at the end
+TABLE3  := stgan-cycle maggan-seg maggan maggan-no-mre maggan-no-spade stgan-mre stgan
+PEERS   := attgan stargan fadernet icgan
+ROWS    := $(TABLE3)
 # what the table shows beside the rows: the photos themselves, and on drawn faces the true edit
 LIMITS   = no-edit $(if $(filter drawn,$(WORLD)),true-edit)
 
+WORLD   := $(if $(filter celeba%,$(PROFILE)),celeba,drawn)
 HERE    := $(RUNS)/$(PROFILE)
 OUT     := $(RESULTS)/$(PROFILE)
 TABLE   := $(OUT)/tables/table3.md
+HALF    := $(if $(filter $(WORLD)%,$(PROFILE)),$(WORLD)$(shell expr $(patsubst $(WORLD)%,%,$(PROFILE)) / 2))
+OF_HALF := $(if $(HALF),$(patsubst %,$(RESULTS)/$(HALF)/metrics/%-seed0.json,attgan stgan))
 FACES   := $(HERE)/faces/.ready
 JUDGED_BY := $(HERE)/judges/.ready
 JUDGES  := $(HERE)/judges/classifier.safetensors
+PRINTED := $(wildcard results/paper/*.csv results/reference/$(PROFILE)/metrics/*.json)
 METRICS  = $(patsubst %,$(OUT)/metrics/%-seed0.json,$(ROWS) $(LIMITS))
 TRAINED  = $(call DONE,07-train-a-row-$(1))
 JUDGED   = $(call DONE,08-evaluate-a-row-$(1))
@@ -44,7 +50,9 @@ CORES := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)
 GPU   := $(shell command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi -L 2>/dev/null | head -n 1)
 AT_MOST := $(shell [ $(CORES) -lt 7 ] && echo $(CORES) || echo 7)
 JOBS  ?= $(if $(GPU),1,$(AT_MOST))
+ifeq ($(MAKELEVEL),0)
 MAKEFLAGS += -j$(JOBS)
+endif
 ifneq ($(JOBS),1)
 ONE_THREAD := OMP_NUM_THREADS=1
 endif
@@ -70,7 +78,6 @@ endif
 
 # Real photos: which parser reads them. One that is named (PARSER=79999_iter.pth) is an input like the photos; ours
 # is trained where masks are wanted and there are none.
-WORLD  := $(if $(filter celeba%,$(PROFILE)),celeba,drawn)
 OURS   := $(RUNS)/parser/parser.safetensors
 PARSER ?= $(OURS)
 INPUTS := $(RUNS)/.code/masks
@@ -83,7 +90,7 @@ endif
 # What depends on which code: one file an entry point, rewritten only when code that it reaches has changed.
 STAMPS := $(RUNS)/.code/$(WORLD)
 CODE    = $(patsubst %,$(STAMPS)/%,$(1))
-ENTRIES := data judges evaluate $(patsubst notebooks/%.ipynb,%,$(wildcard notebooks/[0-9]*.ipynb))
+ENTRIES := data judges evaluate tables $(patsubst notebooks/%.ipynb,%,$(wildcard notebooks/[0-9]*.ipynb))
 STAMP   = $(shell $(SYSTEM_PYTHON) maggan/dependencies.py $(1) || echo "see the message above")
 GOALS  := $(filter-out help,$(or $(MAKECMDGOALS),help))
 ifneq ($(GOALS),)
@@ -124,7 +131,7 @@ endif
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .DEFAULT_GOAL := help
-.PHONY: help table3 row faces judges lab all-notebooks parser masks test bench reference lock env clean unknown-row
+.PHONY: help table1 table2 table3 rows of-half row faces judges lab all-notebooks parser masks test bench reference lock env clean unknown-row
 
 help:  ## this text
 	@echo "make TARGET [PROFILE=$(PROFILE)] [CELEBA=folder]"
@@ -134,7 +141,17 @@ table3: $(TABLE)  ## Table 3: faces, judges, seven rows side by side, evaluation
 	@echo "table3 is up to date: $(TABLE)"
 	@cat $(TABLE)
 
-row: $(if $(filter $(ROW),$(ROWS) $(LIMITS)),$(OUT)/metrics/$(ROW)-seed0.json,unknown-row)  ## one row, trained and evaluated: make row ROW=maggan
+table1: $(OUT)/tables/table1.md  ## Table 1: AttGAN and STGAN at half the size, STGAN and MagGAN at the profile's
+	@echo "table1 is up to date: $<"
+	@cat $<
+
+table2: $(OUT)/tables/table2.md  ## Table 2: what people prefer; ours is empty until there are ratings
+	@echo "table2 is up to date: $<"
+	@cat $<
+
+rows: $(METRICS)  ## the rows in ROWS, trained and evaluated, without the table
+
+row: $(if $(filter $(ROW),$(TABLE3) $(PEERS) $(LIMITS)),$(OUT)/metrics/$(ROW)-seed0.json,unknown-row)  ## one row, trained and evaluated: make row ROW=maggan
 	@echo "$(ROW) is up to date: $<"
 
 unknown-row: $(READY)
@@ -212,15 +229,28 @@ $(call JUDGED,$(1)): notebooks/08-evaluate-a-row.ipynb $(call CODE,evaluate) $(c
 $(OUT)/metrics/$(1)-seed0.json: $(call JUDGED,$(1))
 	+@:
 endef
-$(foreach row,$(ROWS),$(eval $(call TRAIN_AND_JUDGE,$(row))))
-$(foreach row,$(ROWS),$(call again_without,$(call WEIGHTS,$(row)),$(call TRAINED,$(row))))
-$(foreach row,$(ROWS),$(call again_without,$(OUT)/metrics/$(row)-seed0.json,$(call JUDGED,$(row))))
+$(foreach row,$(TABLE3) $(PEERS),$(eval $(call TRAIN_AND_JUDGE,$(row))))
+$(foreach row,$(TABLE3) $(PEERS),$(call again_without,$(call WEIGHTS,$(row)),$(call TRAINED,$(row))))
+$(foreach row,$(TABLE3) $(PEERS),$(call again_without,$(OUT)/metrics/$(row)-seed0.json,$(call JUDGED,$(row))))
 
 $(patsubst %,$(OUT)/metrics/%-seed0.json,$(LIMITS)): $(OUT)/metrics/%-seed0.json: $(call CODE,evaluate) $(JUDGES) | $(READY)
 	$(ONE_THREAD) MAGGAN_PLAIN=1 $(PYTHON) -m maggan.evaluate $* $(PROFILE)
 
-$(TABLE): notebooks/09-table3.ipynb $(call CODE,09-table3) $(METRICS) $(wildcard results/paper/*.csv results/reference/$(PROFILE)/metrics/*.json) | $(READY)
+$(TABLE): notebooks/09-table3.ipynb $(call CODE,09-table3) $(METRICS) $(PRINTED) | $(READY)
 	$(call RUN,09-table3,$(call DONE,09-table3),profile=$(PROFILE),tables table3 $(PROFILE) >/dev/null)
+
+$(OUT)/tables/table1.md: $(call CODE,tables) $(patsubst %,$(OUT)/metrics/%-seed0.json,stgan maggan) $(OF_HALF) $(PRINTED)
+	$(PYTHON) -m maggan.tables table1 $(PROFILE) >/dev/null
+
+$(OUT)/tables/table2.md: $(call CODE,tables) $(PRINTED) | $(READY)
+	$(PYTHON) -m maggan.tables table2 $(PROFILE) >/dev/null
+
+# the half size is a profile of its own, with its own faces and judges: one make for both of its rows
+of-half: | $(READY)
+	+@$(MAKE) --no-print-directory rows PROFILE=$(HALF) ROWS="attgan stgan"
+
+$(OF_HALF): of-half
+	+@:
 
 # 01, 04 and 06 take a profile; the others draw what they show
 $(OUT)/notebooks/0%.ipynb: notebooks/0%.ipynb $(STAMPS)/0% $(FACES) $(JUDGES) | $(READY)

@@ -230,7 +230,7 @@ def judge_bars(report):
 
 @styled
 def trade_off(values):
-    """MRE against accuracy at 1.5, a point a row and source, from `tables.table3_values`."""
+    """MRE against accuracy at 1.5, a point a row and source, from `tables.values`."""
     figure, axes = plt.subplots(figsize=(6, 3.4))
     for colour, source in (("0.6", "paper"), ("C0", "reference"), ("C1", "yours")):
         some = values[values.source == source].pivot(index="row", columns="metric", values="value")

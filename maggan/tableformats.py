@@ -21,7 +21,7 @@ def latex(frame, notes):
     """The table and its notes as LaTeX; needs booktabs."""
     style = frame.style.format(escape="latex")
     style = style.format_index(escape="latex", axis=0).format_index(escape="latex", axis=1)
-    text = style.to_latex(hrules=True, multicol_align="c", column_format="l" + "r" * 17 + "l")
+    text = style.to_latex(hrules=True, multicol_align="c", column_format="l" + "r" * (len(frame.columns) - 1) + "l")
     text += "".join(f"% {note}\n" for note in notes)
     signs = {"↓": r"$\downarrow$", "±": r"$\pm$", "†": r"$^\dagger$", "–": "--"}
     for sign, macro in signs.items():

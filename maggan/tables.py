@@ -1,6 +1,6 @@
-"""Table 3 beside the paper's: the paper's numbers, the reference run's and yours, with intervals.
+"""The paper's tables beside ours: the paper's numbers, the reference run's and yours, with intervals.
 
-`python -m maggan.tables table3 PROFILE` prints it and writes CSV, Markdown, LaTeX and a picture;
+`python -m maggan.tables table1|table2|table3 PROFILE` prints one and writes CSV, Markdown, LaTeX and a picture;
 `python -m maggan.tables promote PROFILE` makes a finished run the reference.
 """
 
@@ -8,15 +8,19 @@ import argparse
 import json
 import os
 import shutil
+from typing import NamedTuple
 
 import pandas as pd
 
 from . import paths
-from .errors import MagganError, cli
+from .errors import MagganError, cli, nearest
 from .evaluate import add_fid, metrics_file
+from .profiles import PROFILES, Profile
 from .profiles import profile as get_profile
 from .tableformats import latex, markdown, picture
-from .variants import TITLES, VARIANTS, deviations
+from .variants import ROWS, VARIANTS, deviations
+
+TABLES = ("table1", "table2", "table3")
 
 SOURCES = ("paper", "reference", "yours")
 # name, key in the metrics, key in the paper's CSV, factor, decimals
@@ -36,17 +40,46 @@ ORDER = (
 )  # fmt: skip
 
 
-def rows_of(profile):
-    """Slug -> title of the table's rows, in the paper's order; photos have no true edit."""
+class Line(NamedTuple):
+    """One line of a table: a row on a profile, and the paper's numbers for it ({} where it has none)."""
+
+    title: str
+    slug: str
+    profile: Profile
+    paper: dict
+
+
+def lines_of(table, profile):
+    """The lines of "table1" or "table3", in the paper's order.
+
+    Table 1 compares sizes: the paper's 128, 256, 512 and 1024 px are half the profile's size, the profile itself,
+    twice and four times its size, as far as there are such profiles. Photos have no true edit in Table 3.
+    """
+    printed = pd.read_csv(paths.paper() / f"{table}.csv").to_dict("records")
+    if table == "table1":
+        sizes = [(row, resized(profile, row["size"] / 256)) for row in printed]
+        return [
+            Line(f"{row['method']}, {at.size} px (paper: {row['size']} px)", row["method"].lower(), at, row)
+            for row, at in sizes if at
+        ]  # fmt: skip
     extra = {slug: title for slug, title in EXTRA_ROWS.items() if profile.world == "drawn" or slug != "true-edit"}
-    return {slug: TITLES[slug] for slug in VARIANTS} | extra
+    rows = [Line(row["method"], row["row"], profile, row) for row in printed]
+    return rows + [Line(title, slug, profile, {}) for slug, title in extra.items()]
+
+
+def resized(profile, factor):
+    """The profile of the same world at another size, or None."""
+    if factor == 1:
+        return profile
+    own = profile.name == f"{profile.world}{profile.size}"  # "smoke" has no other sizes
+    return PROFILES.get(f"{profile.world}{factor * profile.size:g}") if own else None
 
 
 def read_metrics(profile, source):
     """The metrics of the rows that were run: {slug: JSON}; `source` is "reference" or "yours"."""
     folder = (paths.reference() if source == "reference" else paths.results()) / profile.name / "metrics"
     found = {}
-    for slug in rows_of(profile):
+    for slug in [*ROWS, *EXTRA_ROWS]:
         file = folder / metrics_file(slug, profile).name
         if file.exists():
             try:
@@ -62,61 +95,72 @@ def command(slug, profile):
     return f"make row ROW={slug} PROFILE={profile.name}{photos}"
 
 
-def table3_values(profile):
-    """Table 3 as numbers, one a line: row, metric, source, value, low, high, n, outside.
+def values(table, profile):
+    """A table as numbers, one a line: row, profile, metric, source, value, low, high, n, outside.
 
     Accuracies are in percent. `outside` is true where your value lies outside the reference's interval.
     """
-    profile = get_profile(profile)
-    paper = pd.read_csv(paths.paper() / "table3.csv").set_index("row")
-    runs = {source: read_metrics(profile, source) for source in SOURCES[1:]}
-    lines = []
-    for slug in rows_of(profile):
+    frame = []
+    for line in lines_of(table, get_profile(profile)):
+        about = {"row": line.slug, "profile": line.profile.name}
+        runs = {source: read_metrics(line.profile, source).get(line.slug, {}) for source in SOURCES[1:]}
         for _, key, paper_key, factor, _ in COLUMNS:
-            if paper_key and slug in paper.index:
-                lines.append({"row": slug, "metric": key, "source": "paper", "value": paper.loc[slug, paper_key]})
-            for source, found in runs.items():
-                entry = found.get(slug, {}).get("metrics", {}).get(key)
+            if paper_key in line.paper:
+                frame.append({**about, "metric": key, "source": "paper", "value": line.paper[paper_key]})
+            for source, run in runs.items():
+                entry = run.get("metrics", {}).get(key)
                 if entry and entry["value"] is not None:
-                    line = {name: entry[name] and factor * entry[name] for name in ("value", "low", "high")}
-                    lines.append({"row": slug, "metric": key, "source": source, **line, "n": entry["n"]})
-    frame = pd.DataFrame(lines, columns=["row", "metric", "source", "value", "low", "high", "n"])
+                    numbers = {name: entry[name] and factor * entry[name] for name in ("value", "low", "high")}
+                    frame.append({**about, "metric": key, "source": source, **numbers, "n": entry["n"]})
+    frame = pd.DataFrame(frame, columns=["row", "profile", "metric", "source", "value", "low", "high", "n"])
     frame["n"] = frame["n"].astype("Int64")
-    reference = frame[frame.source == "reference"].set_index(["row", "metric"])
+    reference = frame[frame.source == "reference"].set_index(["row", "profile", "metric"])
     frame["outside"] = [
         line.source == "yours"
-        and (line.row, line.metric) in reference.index
-        and pd.notna(reference.low[line.row, line.metric])  # FID of large networks has no interval
-        and not reference.low[line.row, line.metric] <= line.value <= reference.high[line.row, line.metric]
+        and (where := (line.row, line.profile, line.metric)) in reference.index
+        and pd.notna(reference.low[where])  # FID of large networks has no interval
+        and not reference.low[where] <= line.value <= reference.high[where]
         for line in frame.itertuples()
     ]
     return frame
 
 
-def table3(profile):
-    """Table 3 as text, ready to read: a row a variant, for each metric the paper's, the reference's and yours.
+def as_text(table, profile):
+    """A table as text, ready to read: for each metric the paper's number, the reference's and yours.
 
     Intervals are half widths; † marks your value where it lies outside the reference's interval. The last
     column says what was run, or the command that runs the row.
     """
     profile = get_profile(profile)
-    values = table3_values(profile).set_index(["row", "metric", "source"])
-    yours = read_metrics(profile, "yours")
-    table = {}
-    for slug, title in rows_of(profile).items():
-        cells = table[title] = {}
+    if table == "table2":
+        return ratings()
+    numbers = values(table, profile).set_index(["row", "profile", "metric", "source"])
+    rows = {}
+    for line in lines_of(table, profile):
+        cells = rows[line.title] = {}
         for name, key, paper_key, _, decimals in COLUMNS:
             for source in SOURCES if paper_key else SOURCES[1:]:
-                where = (slug, key, source)
-                cells[name, source] = cell(values.loc[where], decimals) if where in values.index else "–"
-        run = yours.get(slug)
+                where = (line.slug, line.profile.name, key, source)
+                cells[name, source] = cell(numbers.loc[where], decimals) if where in numbers.index else "–"
+        run = read_metrics(line.profile, "yours").get(line.slug)
         cells["", "run"] = (
             f"{run['faces']} faces" + (f", {run['iterations']} iterations" if "iterations" in run else "")
-            if run else f"not run: {command(slug, profile)}"
+            if run else f"not run: {command(line.slug, line.profile)}"
         )  # fmt: skip
-    frame = pd.DataFrame(table).T
+    frame = pd.DataFrame(rows).T
     frame.columns = pd.MultiIndex.from_tuples(frame.columns)
     return frame.rename_axis("Methods")
+
+
+def ratings():
+    """Table 2, which of two edits people prefer: the paper's percentages, and ours once there are ratings."""
+    printed = pd.read_csv(paths.paper() / "table2.csv").set_index("winner")
+    titles = {"with_hat": "with hat %", "without_hat": "without hat %", "overall": "overall %"}
+    cells = {
+        (title, source): [f"{value:.1f}" if source == "paper" else "no ratings yet" for value in printed[key]]
+        for key, title in titles.items() for source in ("paper", "yours")
+    }  # fmt: skip
+    return pd.DataFrame(cells, index=printed.index.rename("Methods"))
 
 
 def cell(line, decimals):
@@ -127,22 +171,27 @@ def cell(line, decimals):
     return text + ("†" if line.outside else "")
 
 
-def notes(profile):
+def notes(table, profile):
     """What a reader must know to read the table, computed from the runs."""
     profile = get_profile(profile)
+    if table == "table2":
+        return ["The paper: 500 pairs of edits of 100 faces. Ours stays empty until people have rated our edits."]
     yours = read_metrics(profile, "yours")
     lines = [f"{profile.name}: {profile.note}."] if profile.note else []
-    tables = sorted({run["table"] for run in yours.values()})
+    relations = sorted({run["table"] for run in yours.values()})
+    size = f" of {profile.size} px" if table == "table3" else ""
+    paper_size = " at 256 px" if table == "table3" else ""
     lines += [
-        f"Yours and reference: {profile.world} faces of {profile.size} px; the paper: CelebA at 256 px, so compare "
+        f"Yours and reference: {profile.world} faces{size}; the paper: CelebA{paper_size}, so compare "
         "the order of rows, not the numbers. ± is half the 95 % interval over test images; † lies outside the "
         "reference's interval; – was not measured.",
-        f"MRE: pixel range [-1, 1], 13 single flips at strength 1.0, relation table {', '.join(tables) or 'paper'}, "
+        f"MRE: pixel range [-1, 1], 13 single flips at strength 1.0, relation table {', '.join(relations) or 'paper'}, "
         "always with the parser's (drawn faces: the true) masks. Acc.: flips at strength 1.0 and 1.5, conflicts "
         "released as in STGAN's test; the paper names no strength and stands beside 1.5, STGAN's published protocol. "
         "PSNR, SSIM: reconstruction, on uint8. FID: features of our own attribute network.",
     ]
-    return [*lines, *judge_notes(profile), *recipe_notes(profile), *order_notes(yours)]
+    order = order_notes(yours) if table == "table3" else []
+    return [*lines, *judge_notes(profile), *recipe_notes(profile), *order]
 
 
 def judge_notes(profile):
@@ -184,27 +233,31 @@ def order_notes(runs):
     return lines
 
 
-def write_table3(profile):
-    """Write results/<profile>/tables/table3.{csv,md,tex,png,pdf}; returns the Markdown file.
+def write_table(table, profile):
+    """Write results/<profile>/tables/<table>.{csv,md,tex,png,pdf}; returns the Markdown file.
 
-    The CSV has the numbers, one a line; the others the table as it is read, with its notes.
+    The CSV has the numbers, one a line; the others the table as it is read, with its notes. Raises MagganError
+    for an unknown table.
     """
+    if table not in TABLES:
+        raise nearest(table, TABLES, "table")
     profile = get_profile(profile)
     folder = paths.results() / profile.name / "tables"
-    frame, said = table3(profile), notes(profile)
+    frame, said = as_text(table, profile), notes(table, profile)
+    numbers = pd.read_csv(paths.paper() / "table2.csv") if table == "table2" else values(table, profile)
     texts = {
-        "csv": table3_values(profile).to_csv(index=False, float_format="%.6g"),
+        "csv": numbers.to_csv(index=False, float_format="%.6g"),
         "tex": latex(frame, said),
         "md": markdown(frame, said),
     }
     for kind, text in texts.items():
-        with paths.replacing(folder / f"table3.{kind}") as partial:
+        with paths.replacing(folder / f"{table}.{kind}") as partial:
             partial.write_text(text, encoding="utf-8")
     figure = picture(frame, said)
     for kind, about in (("png", {"Software": None}), ("pdf", {"CreationDate": None})):
-        with paths.replacing(folder / f"table3.{kind}") as partial:
+        with paths.replacing(folder / f"{table}.{kind}") as partial:
             figure.savefig(partial, format=kind, dpi=200, metadata=about)
-    return folder / "table3.md"
+    return folder / f"{table}.md"
 
 
 def promote(profile, rows=tuple(VARIANTS)):
@@ -231,7 +284,7 @@ def promote(profile, rows=tuple(VARIANTS)):
         "wall_seconds": {**seconds, "judges": json.loads(judges.read_text())["wall_seconds"]},
     }
     copy_into(target / "metrics", files)
-    tables = write_table3(profile).parent  # now yours and the reference are the same
+    tables = write_table("table3", profile).parent  # now yours and the reference are the same
     copy_into(target / "tables", sorted(tables.glob("table3.*")))
     with paths.replacing(target / "machine.json") as partial:
         partial.write_text(json.dumps(machine, indent=1, sort_keys=True) + "\n")
@@ -245,15 +298,16 @@ def copy_into(folder, files):
 
 
 def main():
-    parser = argparse.ArgumentParser(prog="python -m maggan.tables", description="Table 3, and the reference run.")
-    parser.add_argument("what", choices=["table3", "promote"])
+    about = "Tables 1 to 3, and the reference run."
+    parser = argparse.ArgumentParser(prog="python -m maggan.tables", description=about)
+    parser.add_argument("what", choices=[*TABLES, "promote"])
     parser.add_argument("profile")
     parser.add_argument("rows", nargs="*", help="promote: the rows that must be finished (default: all seven)")
     args = parser.parse_args()
     if args.what == "promote":
         print(promote(args.profile, tuple(args.rows) or tuple(VARIANTS)))
     else:
-        print(write_table3(args.profile).read_text(encoding="utf-8"))
+        print(write_table(args.what, args.profile).read_text(encoding="utf-8"))
 
 
 if __name__ == "__main__":

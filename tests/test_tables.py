@@ -6,7 +6,7 @@ import pytest
 from maggan import paths, tables
 from maggan.errors import MagganError
 from maggan.profiles import profile
-from maggan.variants import VARIANTS
+from maggan.variants import TITLES, VARIANTS
 
 
 def run(mre, faces=600, **changes):
@@ -46,7 +46,7 @@ def folders(tmp_path, monkeypatch):
 def test_papers_numbers_are_whole_and_in_its_order():
     table = pd.read_csv(paths.paper() / "table3.csv")
     assert list(table.row) == list(VARIANTS)
-    assert list(table.method) == [tables.TITLES[slug] for slug in VARIANTS]
+    assert list(table.method) == [TITLES[slug] for slug in VARIANTS]
     numbers = table[["mre", "fid", "accuracy", "psnr", "ssim"]]
     # The sums of the paper's printed columns.
     assert numbers.sum().round(4).tolist() == [0.2682, 9.79, 633.1, 272.33, 6.842]
@@ -58,25 +58,25 @@ def test_papers_numbers_are_whole_and_in_its_order():
 def test_rows_that_were_not_run_say_so_with_the_command(folders):
     yours, _ = folders
     save(yours, {"stgan": run(0.05)}, judges=False)
-    table = tables.table3("drawn64")
-    assert list(table.index) == [*tables.TITLES.values(), "true edit (floor)", "no edit"]
+    table = tables.as_text("table3", "drawn64")
+    assert list(table.index) == [*(TITLES[slug] for slug in VARIANTS), "true edit (floor)", "no edit"]
     assert table.loc["(vi) MagGAN", ("", "run")] == "not run: make row ROW=maggan PROFILE=drawn64"
     assert table.loc["(vi) MagGAN", ("MRE ↓", "yours")] == "–"
     assert table.loc["(vi) MagGAN", ("MRE ↓", "paper")] == "0.0163"
     assert table.loc["(i) STGAN", ("", "run")] == "600 faces, 2000 iterations"
     assert table.loc["(i) STGAN", ("MRE ↓", "yours")] == "0.0500 ±0.0025"
-    assert "true edit (floor)" not in tables.table3("celeba64").index
+    assert "true edit (floor)" not in tables.as_text("table3", "celeba64").index
 
 
 def test_value_outside_the_references_interval_is_marked(folders):
     yours, reference = folders
     save(yours, {"stgan": run(0.05), "maggan": run(0.02)})
     save(reference, {"stgan": run(0.051), "maggan": run(0.01, faces=500)})
-    values = tables.table3_values("drawn64").set_index(["row", "metric", "source"])
+    values = tables.values("table3", "drawn64").set_index(["row", "metric", "source"])
     assert not values.outside[("stgan", "mre", "yours")] and values.outside[("maggan", "mre", "yours")]
     assert values.value[("maggan", "accuracy_1.5", "yours")] == 85.0
     assert values.outside.sum() == 1
-    table = tables.table3("drawn64")
+    table = tables.as_text("table3", "drawn64")
     assert table.loc["(vi) MagGAN", ("MRE ↓", "yours")].endswith("†")
     assert "†" not in "".join(table.loc["(i) STGAN"])
 
@@ -84,18 +84,18 @@ def test_value_outside_the_references_interval_is_marked(folders):
 def test_notes_say_protocol_judges_and_order(folders):
     yours, _ = folders
     save(yours, {"stgan": run(0.05), "maggan": run(0.02), "stgan-mre": run(0.0205), "maggan-no-mre": run(0.01)})
-    notes = "\n".join(tables.notes("drawn64"))
+    notes = "\n".join(tables.notes("table3", "drawn64"))
     assert "[-1, 1]" in notes and "relation table paper" in notes and "96.0 % of the flips" in notes
     assert "maggan below stgan: holds (0.0200 / 0.0500 = 0.40)" in notes
     assert "maggan below stgan-mre: open, the intervals overlap" in notes
     assert "maggan below maggan-no-mre: does not hold" in notes
-    assert "not a result" in tables.notes("smoke")[0]
+    assert "not a result" in tables.notes("table3", "smoke")[0]
 
 
 def test_files_are_written_whole_and_escaped(folders):
     yours, _ = folders
     save(yours, {"stgan": run(0.05, psnr=None)})
-    file = tables.write_table3("drawn64")
+    file = tables.write_table("table3", "drawn64")
     text = file.read_text()
     assert text.count("| (") == 7 and "not run: `make row ROW=maggan-seg PROFILE=drawn64`" in text
     latex = file.with_suffix(".tex").read_text()
@@ -112,7 +112,7 @@ def test_nothing_in_the_picture_is_cut_off_or_overlaps(folders):
     yours, reference = folders
     save(yours, {"stgan": run(0.05)})
     save(reference, {slug: run(0.01) for slug in VARIANTS})
-    figure = tables.picture(tables.table3("drawn64"), tables.notes("drawn64"))
+    figure = tables.picture(tables.as_text("table3", "drawn64"), tables.notes("table3", "drawn64"))
     renderer = FigureCanvasAgg(figure).get_renderer()
     boxes = [text.get_window_extent(renderer) for text in figure.axes[0].texts]
     width, height = figure.get_size_inches() * figure.dpi
@@ -138,7 +138,7 @@ def test_promote_copies_metrics_tables_and_machine(folders):
     assert machine["wall_seconds"]["maggan"] == {"train": 100.0, "evaluate": 9.0}
     for name in ("metrics/maggan-seed0.json", "metrics/judges.json", "tables/table3.csv"):
         assert (reference / name).read_bytes() == (yours / name).read_bytes()
-    values = tables.table3_values("drawn64")
+    values = tables.values("table3", "drawn64")
     assert set(values.source) == {"paper", "reference", "yours"} and not values.outside.any()
 
 
@@ -154,4 +154,34 @@ def test_damaged_metrics_are_one_line_with_the_fix(folders):
     save(yours, {})
     (yours / "metrics" / "stgan-seed0.json").write_text('{"metrics":')
     with pytest.raises(MagganError, match="stgan-seed0.json is damaged"):
-        tables.table3(profile("drawn64"))
+        tables.as_text("table3", profile("drawn64"))
+
+
+def test_table_1_compares_sizes_relative_to_the_profile(folders):
+    yours, _ = folders
+    save(yours, {"stgan": run(0.05)}, judges=False)
+    save(yours.with_name("drawn32"), {"attgan": run(0.07)}, judges=False)
+    table = tables.as_text("table1", "drawn64")
+    assert list(table.index)[:3] == [
+        "AttGAN, 32 px (paper: 128 px)", "STGAN, 32 px (paper: 128 px)", "STGAN, 64 px (paper: 256 px)"
+    ]  # fmt: skip
+    assert table["MRE ↓", "paper"].tolist() == ["0.0713", "0.0627", "0.0530", "0.0163", "0.0141", "0.0130"]
+    assert table["MRE ↓", "yours"].tolist()[:3] == ["0.0700 ±0.0035", "–", "0.0500 ±0.0025"]
+    assert table["", "run"].iloc[1] == "not run: make row ROW=stgan PROFILE=drawn32"
+    assert table["", "run"].iloc[4] == "not run: make row ROW=maggan PROFILE=drawn128"
+    assert len(tables.as_text("table1", "celeba1024")) == 4 and len(tables.as_text("table1", "smoke")) == 2
+
+
+def test_table_2_stays_empty_without_ratings(folders):
+    table = tables.as_text("table2", "drawn64")
+    assert list(table.index) == ["MagGAN", "STGAN", "Tie"]
+    assert table["overall %", "paper"].tolist() == ["55.7", "41.5", "2.8"]
+    assert (table["overall %", "yours"] == "no ratings yet").all()
+
+
+@pytest.mark.parametrize("table", ["table1", "table2"])
+def test_the_other_tables_are_written_in_every_format(folders, table):
+    file = tables.write_table(table, "drawn64")
+    assert {path.suffix for path in file.parent.iterdir()} == {".csv", ".md", ".tex", ".png", ".pdf"}
+    with pytest.raises(MagganError, match="did you mean 'table1'"):
+        tables.write_table("tabel1", "drawn64")

@@ -27,6 +27,15 @@ NOT_OF_WORLD = {
     "masks": {"parsertraining"},  # no world of its own: the building of masks, which all sizes share
     None: set(),
 }
+# The networks and losses of the other systems, which a row never meets although all are chosen from one list.
+NOT_OF_SYSTEM = {
+    "stgan": {"peers", "fadernet", "icgan"},
+    "attgan": {"fadernet", "icgan"},
+    "stargan": {"fadernet", "icgan"},
+    "fadernet": {"icgan"},
+    "icgan": {"fadernet"},
+    None: set(),
+}
 # The numbers that decide a run are resolved from these, and every run keeps its resolved ones: that tells a changed
 # number from a changed remark better than the code can.
 SETTINGS = {"profiles", "variants"}
@@ -74,11 +83,13 @@ def imported_modules(tree: ast.Module, package: Path = PACKAGE, top_level_only: 
     return found
 
 
-def closure(entry: str, world: str | None = None, package: Path = PACKAGE, notebooks: Path = NOTEBOOKS) -> list[str]:
+def closure(entry: str, world: str | None = None, package: Path = PACKAGE, notebooks: Path = NOTEBOOKS,
+            system: str | None = None) -> list[str]:  # fmt: skip
     """Return `entry` and every module it reaches through imports, sorted.
 
-    With a world (a key of `NOT_OF_WORLD`), what serves only the other ones is left out.
+    With a world (a key of `NOT_OF_WORLD`) or a system (of `NOT_OF_SYSTEM`), what serves only the others is left out.
     """
+    left_out = NOT_OF_WORLD[world] | NOT_OF_SYSTEM[system]
     reached, waiting = set(), {entry}
     while waiting:
         name = waiting.pop()
@@ -86,7 +97,7 @@ def closure(entry: str, world: str | None = None, package: Path = PACKAGE, noteb
         # the package's lazy names (Editor) are reached only by those who ask for them
         tree = parse(name, package, notebooks)
         found = imported_modules(tree, package, top_level_only=name == "__init__")
-        waiting |= found - reached - NOT_OF_WORLD[world]
+        waiting |= found - reached - left_out
     return sorted(reached)
 
 
@@ -122,13 +133,13 @@ def data_files(tree: ast.Module, package: Path = PACKAGE) -> set[Path]:
 
 
 def fingerprint(entry: str, world: str | None = None, package: Path = PACKAGE, notebooks: Path = NOTEBOOKS,
-                settings: bool = False) -> str:  # fmt: skip
+                settings: bool = False, system: str | None = None) -> str:  # fmt: skip
     """Return the SHA-256 of all code that `entry` reaches: edits to comments and docstrings leave it alone.
 
     The modules of `SETTINGS` count only with `settings`: a run compares its resolved numbers itself.
     """
     digest = hashlib.sha256()
-    for name in closure(entry, world, package, notebooks):
+    for name in closure(entry, world, package, notebooks, system):
         if name in SETTINGS and not settings:
             continue
         tree = parse(name, package, notebooks)

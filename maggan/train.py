@@ -31,7 +31,7 @@ CHECKPOINT_SECONDS = 60
 def train(variant, profile, seed=0, device=None, devices=1, on_sample=None, **overrides):
     """Train a row, or go on from its last checkpoint; a finished run returns at once.
 
-    variant         a row of Table 3, a key of `variants.VARIANTS`
+    variant         a row, a key of `variants.ROWS`
     profile         where the faces come from, their size, how long to train
     seed            of the weights, the order of faces and the targets
     device          "cpu" or "cuda"; None takes a GPU if there is one, and TensorFloat-32 there
@@ -48,7 +48,8 @@ def train(variant, profile, seed=0, device=None, devices=1, on_sample=None, **ov
     fabric = launch(device, devices)
     if fabric.is_global_zero:  # first alone: it prepares the faces if nobody has
         faces = open_faces(profile, "train")
-        made_of = {"code": fingerprint("train", get_profile(profile).world), "faces": faces.identity}
+        code = fingerprint("train", get_profile(profile).world, system=config.system)
+        made_of = {"code": code, "faces": faces.identity}
         fresh_start_if_changed(folder, config, made_of)
     fabric.barrier()
     if (folder / "weights.safetensors").exists():

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from maggan.checkpoints import load_generator
+from maggan.dependencies import closure
 from maggan.editor import Editor
 from maggan.errors import MagganError
 from maggan.peers import AttGAN, PatchCritic, StarGAN
@@ -28,6 +29,16 @@ def test_parameter_counts_at_the_published_size(network, row, count):
 def test_every_system_can_be_chosen():
     assert CHOICES["system"] == tuple(SYSTEMS)
     assert {diff["system"] for diff in PEERS.values()} == set(SYSTEMS) - {"stgan"}
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_a_rows_fingerprint_leaves_out_what_it_never_meets(system):
+    reached = set(closure("train", "drawn", system=system))
+    networks = SYSTEMS[system].generator.__module__.removeprefix("maggan.")
+    needed = set(closure(networks)) | {"run", "losses" if system in ("stgan", "attgan", "stargan") else networks}
+    assert needed <= reached
+    peers = {"peers", "fadernet", "icgan"}
+    assert reached & peers == needed & peers
 
 
 def peer(row, faces=2):

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from . import metrics, paths
-from .attributes import ATTRIBUTES, released_flips, single_flips
+from .attributes import ATTRIBUTES, PARTS, released_flips, single_flips
 from .checkpoints import load_generator, run_folder
 from .data import open_faces
 from .errors import MagganError, cli, nearest
@@ -29,7 +29,9 @@ STRENGTHS = (1.0, 1.5)
 FACES_AT_ONCE = 16  # with their 13 edits; fewer above 128 px
 FID_RESAMPLES = 40
 LARGEST_RESAMPLED = 512  # features; a resample of 2048 takes minutes
+ABOUT_FACES = ("attributes", "hat")
 OVER_IMAGES = "bootstrap over test images, 95 %"
+HAT_SHARE = 0.01  # of the picture: from there on a face counts as one with a hat (Fig. 7)
 RECONSTRUCTION = ("psnr", "ssim", "judge_on_reconstructions")
 
 
@@ -165,6 +167,7 @@ def measure_batch(generator, batch, plain, edits, classifier):
     labels = attributes > 0.5
     measured = {
         "attributes": attributes,
+        "hat": parts[:, PARTS.index("hat")].mean(dim=(1, 2)) >= HAT_SHARE,
         "mre": metrics.mre_of_flips(images, plain, parts, attributes),
         "judge_on_faces": (classifier(images) > 0) == labels,
         "judge_on_reconstructions": (classifier(reconstructed) > 0) == labels,
@@ -180,11 +183,12 @@ def measure_batch(generator, batch, plain, edits, classifier):
 def summarise(taken):
     """Per-face measurements to {"metrics": ..., "per_attribute": ...}, each value with its interval."""
     absent = taken["attributes"] == 0  # (N, 13): where the flip adds the attribute
-    quantities = {name: (value, np.ones_like(value)) for name, value in taken.items() if name != "attributes"}
+    hat = np.broadcast_to(taken["hat"][:, None] > 0, absent.shape)
+    quantities = {name: (value, np.ones_like(value)) for name, value in taken.items() if name not in ABOUT_FACES}
     for strength in STRENGTHS:
         name = f"accuracy_{strength}"
         if name in taken:
-            subsets = {"add": absent, "remove": ~absent}
+            subsets = {"add": absent, "remove": ~absent, "with_hat": hat, "without_hat": ~hat}
             if "judge_on_reconstructions" in taken:
                 subsets["readable"] = taken["judge_on_reconstructions"] > 0
             for suffix, some in subsets.items():

@@ -21,14 +21,21 @@ PAPER = {
 KEYS = ("mre", "fid", "accuracy_1.5", "psnr", "ssim")
 
 
-def save(folder, rows, width=0.001):
+def save(folder, rows, width=0.001, hats=None):
     folder.mkdir(parents=True, exist_ok=True)
     for slug, values in rows.items():
+        keys = ("accuracy_1.5_with_hat", "accuracy_1.5_without_hat")
+        hair = dict(zip(keys, (hats or {}).get(slug, ()), strict=False))
+        per_attribute = {
+            name: {key: {"value": v, "low": v - 0.01, "high": v + 0.01, "n": 50} for key, v in hair.items()}
+            for name in claims.HAIR
+        }
         metrics = {
             key: {"value": v, "low": v * (1 - width), "high": v * (1 + width), "n": 600}
             for key, v in zip(KEYS, values, strict=True)
         }
-        (folder / f"{slug}-seed0.json").write_text(json.dumps({"metrics": metrics, "notes": []}))
+        row = {"metrics": metrics, "per_attribute": per_attribute, "notes": []}
+        (folder / f"{slug}-seed0.json").write_text(json.dumps(row))
 
 
 @pytest.fixture
@@ -84,6 +91,20 @@ def test_sizes_and_peers(results):
     assert verdicts("drawn128")[14] == "not supported"
     save(results / "drawn1024" / "metrics", {"maggan": table1[0]})
     assert claims.judge("drawn1024")[11]["numbers"] == "there is no profile 2 times the size of drawn1024"
+
+
+@pytest.mark.parametrize(
+    ("stgan", "maggan", "verdict"),
+    [
+        ((0.8, 0.9), (0.6, 0.9), "supported"),
+        ((0.8, 0.9), (0.8, 0.9), "not supported"),
+        ((0.8, 0.9), (0.6, 0.8), "not supported"),
+        ((0.8, 0.9), (), "not run"),
+    ],
+)
+def test_hats(results, stgan, maggan, verdict):
+    save(results / "drawn64" / "metrics", PAPER, hats={"stgan": stgan, "maggan": maggan})
+    assert verdicts("drawn64")[11] == verdict
 
 
 def test_intervals_of_differences_and_ratios():

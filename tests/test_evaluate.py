@@ -121,6 +121,9 @@ def test_success_by_a_bad_reconstruction_is_not_readable(bench):
 
     result = evaluate.evaluate("stgan", bench, device="cpu", generator=Inverts())
     assert value(result, "accuracy_1.0") == 1 and value(result, "judge_on_reconstructions") == 0
+    # all faces of bars wear a hat
+    assert result["metrics"]["accuracy_1.0_with_hat"] == result["metrics"]["accuracy_1.0"]
+    assert result["metrics"]["accuracy_1.0_without_hat"]["value"] is None
     readable = result["metrics"]["accuracy_1.0_readable"]
     assert readable["value"] is None and readable["n"] == 0
 

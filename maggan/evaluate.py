@@ -169,6 +169,7 @@ def measure_batch(generator, batch, plain, edits, classifier):
         "attributes": attributes,
         "hat": parts[:, PARTS.index("hat")].mean(dim=(1, 2)) >= HAT_SHARE,
         "mre": metrics.mre_of_flips(images, plain, parts, attributes),
+        "change": (plain - images[:, None]).abs().mean(dim=(2, 3, 4)),
         "judge_on_faces": (classifier(images) > 0) == labels,
         "judge_on_reconstructions": (classifier(reconstructed) > 0) == labels,
         "psnr": metrics.psnr(images, reconstructed),
@@ -185,6 +186,10 @@ def summarise(taken):
     absent = taken["attributes"] == 0  # (N, 13): where the flip adds the attribute
     hat = np.broadcast_to(taken["hat"][:, None] > 0, absent.shape)
     quantities = {name: (value, np.ones_like(value)) for name, value in taken.items() if name not in ABOUT_FACES}
+    inside = taken["change"] - taken["mre"]  # all change less the change outside
+    seen = inside > 1e-5 * taken["change"]  # else rounding
+    leaks = np.divide(taken["mre"], inside, out=np.zeros_like(inside), where=seen)
+    quantities["leakage"] = leaks, inside * seen  # the sum of changes outside over the sum inside
     for strength in STRENGTHS:
         name = f"accuracy_{strength}"
         if name in taken:

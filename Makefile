@@ -90,7 +90,7 @@ endif
 # What depends on which code: one file an entry point, rewritten only when code that it reaches has changed.
 STAMPS := $(RUNS)/.code/$(WORLD)
 CODE    = $(patsubst %,$(STAMPS)/%,$(1))
-ENTRIES := data judges evaluate tables claims $(patsubst notebooks/%.ipynb,%,$(wildcard notebooks/[0-9]*.ipynb))
+ENTRIES := data judges evaluate tables $(patsubst notebooks/%.ipynb,%,$(wildcard notebooks/[0-9]*.ipynb))
 STAMP   = $(shell $(SYSTEM_PYTHON) maggan/dependencies.py $(1) || echo "see the message above")
 GOALS  := $(filter-out help,$(or $(MAKECMDGOALS),help))
 ifneq ($(GOALS),)
@@ -242,14 +242,14 @@ $(patsubst %,$(OUT)/metrics/%-seed0.json,$(LIMITS)): $(OUT)/metrics/%-seed0.json
 $(TABLE): notebooks/09-table3.ipynb $(call CODE,09-table3) $(METRICS) $(PRINTED) | $(READY)
 	$(call RUN,09-table3,$(call DONE,09-table3),profile=$(PROFILE),tables table3 $(PROFILE) >/dev/null)
 
-$(OUT)/tables/table1.md: $(call CODE,tables) $(patsubst %,$(OUT)/metrics/%-seed0.json,stgan maggan) $(OF_HALF) $(PRINTED)
+$(OUT)/tables/table1.md: $(call CODE,tables) $(patsubst %,$(OUT)/metrics/%-seed0.json,stgan maggan) $(OF_HALF) $(PRINTED) | $(READY)
 	$(PYTHON) -m maggan.tables table1 $(PROFILE) >/dev/null
 
 $(OUT)/tables/table2.md: $(call CODE,tables) $(PRINTED) | $(READY)
 	$(PYTHON) -m maggan.tables table2 $(PROFILE) >/dev/null
 
-$(OUT)/tables/claims.md: $(call CODE,claims) $(wildcard $(RESULTS)/*/metrics/*-seed0.json) | $(READY)
-	$(PYTHON) -m maggan.claims $(PROFILE) >/dev/null
+$(OUT)/tables/claims.md: notebooks/11-claims.ipynb $(call CODE,11-claims) $(wildcard $(RESULTS)/*/metrics/*-seed0.json) | $(READY)
+	$(call RUN,11-claims,$(call DONE,11-claims),profile=$(PROFILE),claims $(PROFILE) >/dev/null)
 
 # the half size is a profile of its own, with its own faces and judges: one make for both of its rows
 of-half: | $(READY)

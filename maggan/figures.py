@@ -243,3 +243,17 @@ def trade_off(values):
     axes.set(xlabel="accuracy at strength 1.5, %", ylabel="MRE (paper: its own pixel range)")
     axes.legend()
     return figure
+
+
+@styled
+def verdicts(judged):
+    """The verdict on each claim, from `claims.judge`: a square a claim, hollow where it was not run."""
+    looks = {"supported": dict(color="C0"), "not supported": dict(color="C1"), "not run": dict(color="0.6", fill=False)}
+    figure, axes = plt.subplots(figsize=(9, 1.3))
+    for verdict, look in looks.items():
+        numbers = [each["number"] for each in judged if each["verdict"] == verdict]
+        axes.bar(numbers, [1] * len(numbers), width=0.8, label=f"{verdict}: {len(numbers)}", **look)
+    axes.set(xticks=range(1, len(judged) + 1), yticks=[], xlabel="claim")
+    axes.spines[:].set_visible(False)
+    axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    return figure

@@ -248,12 +248,14 @@ def trade_off(values):
 @styled
 def verdicts(judged):
     """The verdict on each claim, from `claims.judge`: a square a claim, hollow where it was not run."""
-    looks = {"supported": dict(color="C0"), "not supported": dict(color="C1"), "not run": dict(color="0.6", fill=False)}
-    figure, axes = plt.subplots(figsize=(9, 1.3))
-    for verdict, look in looks.items():
+    looks = {"supported": ("C0", "C0"), "not supported": ("C1", "C1"), "not run": ("none", "0.6")}
+    figure, axes = plt.subplots(figsize=(9, 1))
+    handles = []
+    for verdict, (face, edge) in looks.items():
         numbers = [each["number"] for each in judged if each["verdict"] == verdict]
-        axes.bar(numbers, [1] * len(numbers), width=0.8, label=f"{verdict}: {len(numbers)}", **look)
-    axes.set(xticks=range(1, len(judged) + 1), yticks=[], xlabel="claim")
+        handles.append(axes.scatter(numbers, [0] * len(numbers), 160, face, "s", edgecolors=edge))
+        handles[-1].set_label(f"{verdict}: {len(numbers)}")
+    axes.set(xticks=range(1, len(judged) + 1), yticks=[], xlabel="claim", ylim=(-1, 1))
     axes.spines[:].set_visible(False)
-    axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    axes.legend(handles=handles, loc="center left", bbox_to_anchor=(1, 0.5), markerscale=0.5)
     return figure

@@ -35,7 +35,8 @@ WORLD   := $(if $(filter celeba%,$(PROFILE)),celeba,drawn)
 HERE    := $(RUNS)/$(PROFILE)
 OUT     := $(RESULTS)/$(PROFILE)
 TABLE   := $(OUT)/tables/table3.md
-HALF    := $(if $(filter $(WORLD)%,$(PROFILE)),$(WORLD)$(shell expr $(patsubst $(WORLD)%,%,$(PROFILE)) / 2))
+HALVES  := 64:32 128:64 256:128 512:256 1024:512
+HALF    := $(patsubst $(PROFILE):%,$(WORLD)%,$(filter $(PROFILE):%,$(addprefix $(WORLD),$(HALVES))))
 OF_HALF := $(if $(HALF),$(patsubst %,$(RESULTS)/$(HALF)/metrics/%-seed0.json,attgan stgan))
 FACES   := $(HERE)/faces/.ready
 JUDGED_BY := $(HERE)/judges/.ready
@@ -105,7 +106,7 @@ ifneq ($(WRONG),)
 $(error $(WRONG))
 endif
 endif
-OF_PHOTOS := $(if $(filter celeba,$(WORLD)),$(filter-out bench clean parser,$(GOALS)),$(filter masks,$(GOALS)))
+OF_PHOTOS := $(if $(filter celeba,$(WORLD)),$(filter-out bench clean parser table2 claims,$(GOALS)),$(filter masks,$(GOALS)))
 ifneq ($(OF_PHOTOS),)
 ifeq ($(and $(CELEBA),$(shell [ -d $(call quoted,$(CELEBA)) ] && echo yes)),)
 $(error $(firstword $(OF_PHOTOS)) needs CelebA photos: make $(firstword $(OF_PHOTOS)) PROFILE=$(PROFILE) CELEBA=folder, \
@@ -126,6 +127,17 @@ RUN  = $(ONE_THREAD) $(PYTHON) -m maggan.notebook notebooks/$(1).ipynb $(2) $(3)
 else
 DONE = $(HERE)/.done/$(1)
 RUN  = $(ONE_THREAD) MAGGAN_PLAIN=1 $(PYTHON) -m maggan.$(4) && mkdir -p $(dir $(2)) && touch $(2)
+endif
+
+# What was measured, whatever the profile: one file, rewritten only when a metrics file says something else, so that
+# what looks at all of them trains none of them.
+MEASURED := $(RUNS)/.code/measured
+ifneq ($(filter table1 claims,$(GOALS)),)
+IGNORED  := $(shell mkdir -p $(RUNS)/.code; now=$$(cat $(RESULTS)/*/metrics/*.json /dev/null 2>/dev/null | cksum); \
+	[ "$$now" = "$$(cat $(MEASURED) 2>/dev/null)" ] || echo "$$now" > $(MEASURED))
+endif
+ifneq ($(filter-out $(TABLE3) $(PEERS),$(ROWS)),)
+$(error unknown row '$(firstword $(filter-out $(TABLE3) $(PEERS),$(ROWS)))' in ROWS; the rows are $(TABLE3) $(PEERS))
 endif
 
 .DELETE_ON_ERROR:
@@ -171,7 +183,7 @@ masks: $(STORE)/.ready  ## soft part masks of all photos in CELEBA
 lab: $(READY)  ## JupyterLab on the notebooks, in the locked environment
 	$(PYTHON) -m jupyter lab --notebook-dir=. notebooks/00-start-here.ipynb
 
-all-notebooks: $(TABLE) $(patsubst notebooks/%,$(OUT)/notebooks/%,$(wildcard notebooks/0[0-6]*.ipynb))  ## every notebook, executed with this profile
+all-notebooks: $(TABLE) $(OUT)/tables/claims.md $(patsubst notebooks/%,$(OUT)/notebooks/%,$(wildcard notebooks/0[0-6]*.ipynb notebooks/10*.ipynb))  ## every notebook, executed with this profile
 
 env: $(READY)  ## the locked environment in .venv
 
@@ -242,25 +254,26 @@ $(patsubst %,$(OUT)/metrics/%-seed0.json,$(LIMITS)): $(OUT)/metrics/%-seed0.json
 $(TABLE): notebooks/09-table3.ipynb $(call CODE,09-table3) $(METRICS) $(PRINTED) | $(READY)
 	$(call RUN,09-table3,$(call DONE,09-table3),profile=$(PROFILE),tables table3 $(PROFILE) >/dev/null)
 
-$(OUT)/tables/table1.md: $(call CODE,tables) $(patsubst %,$(OUT)/metrics/%-seed0.json,stgan maggan) $(OF_HALF) $(PRINTED) | $(READY)
+$(OUT)/tables/table1.md: $(call CODE,tables) $(patsubst %,$(OUT)/metrics/%-seed0.json,stgan maggan) $(OF_HALF) $(PRINTED) $(MEASURED) | $(READY)
 	$(PYTHON) -m maggan.tables table1 $(PROFILE) >/dev/null
 
 $(OUT)/tables/table2.md: $(call CODE,tables) $(PRINTED) | $(READY)
 	$(PYTHON) -m maggan.tables table2 $(PROFILE) >/dev/null
 
-$(OUT)/tables/claims.md: notebooks/11-claims.ipynb $(call CODE,11-claims) $(wildcard $(RESULTS)/*/metrics/*-seed0.json) | $(READY)
+$(OUT)/tables/claims.md: notebooks/11-claims.ipynb $(call CODE,11-claims) $(MEASURED) | $(READY) $(if $(filter table3,$(GOALS)),$(TABLE)) $(if $(filter table1,$(GOALS)),$(OUT)/tables/table1.md)
 	$(call RUN,11-claims,$(call DONE,11-claims),profile=$(PROFILE),claims $(PROFILE) >/dev/null)
 
 # the half size is a profile of its own, with its own faces and judges: one make for both of its rows
-of-half: | $(READY)
-	+@$(MAKE) --no-print-directory rows PROFILE=$(HALF) ROWS="attgan stgan"
+of-half: $(if $(filter celeba,$(WORLD)),$(STORE)/.ready) | $(READY)
+	+@$(MAKE) --no-print-directory rows PROFILE=$(HALF) ROWS="attgan stgan" \
+		MAGGAN_RUNS=$(RUNS) MAGGAN_RESULTS=$(RESULTS) MASKS=$(STORE)
 
 $(OF_HALF): of-half
 	+@:
 
-# 01, 04 and 06 take a profile; the others draw what they show
-$(OUT)/notebooks/0%.ipynb: notebooks/0%.ipynb $(STAMPS)/0% $(FACES) $(JUDGES) | $(READY)
-	$(ONE_THREAD) $(PYTHON) -m maggan.notebook $< $@ $(if $(filter 1-% 4-% 6-%,$*),profile=$(PROFILE))
+# 01, 04, 06 and 10 take a profile; the others draw what they show
+$(OUT)/notebooks/%.ipynb: notebooks/%.ipynb $(STAMPS)/% $(FACES) $(JUDGES) | $(READY)
+	$(ONE_THREAD) $(PYTHON) -m maggan.notebook $< $@ $(if $(filter 01-% 04-% 06-% 10-%,$*),profile=$(PROFILE))
 
 # ----------------------------------------------------------------------------------- masks of real photos
 

@@ -14,7 +14,7 @@ from .networks import C, EditingNetwork
 from .peers import known, on_grid
 
 RAMP = 1 / 3  # of the iterations: the weight of the latent's loss grows from 0 (500,000 of 1,500,000 steps)
-CLIP = 5.0  # largest norm of the autoencoder's gradient
+CLIP = 5.0  # largest norm of a gradient
 
 
 def fader_widths(config):
@@ -74,23 +74,33 @@ class LatentDiscriminator(nn.Module):
 
 
 def step(run):
-    """One step of the latent's discriminator on one batch, one of the autoencoder on the next; the loss parts."""
+    """One step of the latent's discriminator on one batch, one of the autoencoder on the next; the loss parts.
+
+    Whoever does not learn stays still: no dropout, and batch norm with its running statistics.
+    """
     config, (G, _), (D, _) = run.config, run.g, run.d
     batch = run.batch(0)
+    G.eval()
     with torch.no_grad():
         latent = G.encode(batch.images, None, batch.attributes)["latent"]
-    d_parts = {"L_D_att": F.cross_entropy(D(latent), batch.attributes.long())}
-    run.update("d", d_parts["L_D_att"], d_parts)
+    G.train()
+    d_parts = {"L_D_att": reading_loss(D(latent), batch.attributes)}
+    run.update("d", d_parts["L_D_att"], d_parts, clip=CLIP)
 
     batch = run.batch(1)
     encoded = G.encode(batch.images, None, batch.attributes)
     rebuilt = G.decode(encoded, torch.zeros_like(batch.attributes))
-    D.requires_grad_(False)
+    D.requires_grad_(False).eval()
     parts = {
         "L_G_rec": F.mse_loss(rebuilt, batch.images),
-        "L_G_lat": F.cross_entropy(D(encoded["latent"]), 1 - batch.attributes.long()),
+        "L_G_lat": reading_loss(D(encoded["latent"]), 1 - batch.attributes),
     }
     weight = config.lambda_lat * min(1.0, run.iteration / (RAMP * config.iterations))
     run.update("g", parts["L_G_rec"] + weight * parts["L_G_lat"], parts, clip=CLIP)
-    D.requires_grad_(True)
+    D.requires_grad_(True).train()
     return {**d_parts, **parts}
+
+
+def reading_loss(logits, attributes):
+    """Cross-entropy of logits (B, 2, C), a mean over faces of the sum over attributes (B, C)."""
+    return C * F.cross_entropy(logits, attributes.long())

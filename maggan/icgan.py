@@ -1,7 +1,8 @@
 """IcGAN: a conditional GAN, and two encoders that find the noise and the attributes of a given face.
 
-The first half of the iterations trains the GAN, the second the encoders against it: E_z on generated faces, whose noise
-is known, E_y on real ones. What the noise does not hold of a face is lost, so faces come back as other people.
+The first half of the iterations trains the GAN, the second the encoders against it: E_z on generated faces, whose
+noise is known, E_y on real ones. One optimiser serves all three, though the authors' encoders had a slower one. What
+the noise does not hold of a face is lost, so faces come back as other people.
 """
 
 import math
@@ -29,7 +30,7 @@ class IcGAN(EditingNetwork):
         super().__init__()
         self.config = config
         n = layers_to_4(config)
-        widths = [config.width * 2**i for i in reversed(range(n))]
+        widths = [min(config.width * 2**i, config.max_width) for i in reversed(range(n))]
         layers = [nn.ConvTranspose2d(NOISE + C, widths[0], 4, bias=False), nn.BatchNorm2d(widths[0]), nn.ReLU()]
         for a, b in zip(widths, widths[1:], strict=False):
             layers += [nn.ConvTranspose2d(a, b, 4, 2, 1, bias=False), nn.BatchNorm2d(b), nn.ReLU()]
@@ -55,12 +56,14 @@ class IcGAN(EditingNetwork):
         return {"noise": noise, "attributes": torch.where(attributes > 0, 1.0, -1.0)}
 
     def decode(self, encoded, att_diff):
-        return self.generate(encoded["noise"], encoded["attributes"] + 2 * att_diff)
+        # a change starts from the side it leaves, even where E_y misread the source
+        source = torch.where(att_diff == 0, encoded["attributes"], -att_diff.sign())
+        return self.generate(encoded["noise"], source + 2 * att_diff)
 
 
 def encoder(config, hidden, out):
     """Stride-2 convolutions of width 5 down to 4 x 4, two fully connected layers."""
-    widths = [3] + [config.width // 2 * 2**i for i in range(layers_to_4(config))]
+    widths = [3] + [min(config.width // 2 * 2**i, config.max_width // 2) for i in range(layers_to_4(config))]
     layers = []
     for a, b in zip(widths, widths[1:], strict=False):
         layers += [nn.Conv2d(a, b, 5, 2, 2, bias=False), nn.BatchNorm2d(b), nn.ReLU()]
@@ -73,7 +76,7 @@ class ConditionalDiscriminator(nn.Module):
 
     def __init__(self, config):
         super().__init__()
-        widths = [config.critic_width * 2**i for i in range(layers_to_4(config))]
+        widths = [min(config.critic_width * 2**i, config.max_width) for i in range(layers_to_4(config))]
         self.first = nn.Sequential(nn.Conv2d(3, widths[0], 4, 2, 1), nn.LeakyReLU(0.2))
         layers = []
         for a, b in zip([widths[0] + C, *widths[1:]], widths[1:], strict=False):
@@ -89,7 +92,9 @@ def step(run):
     """One iteration of the GAN, or of the encoders; the loss parts."""
     config, batch = run.config, run.batch(0)
     (G, _), (D, _), draw = run.g, run.d, run.draw(0)
-    noise = torch.randn(len(batch.images), NOISE, generator=draw).to(batch.images)
+    world = run.fabric.world_size  # every process has its share of one draw
+    noise = torch.randn(world * len(batch.images), NOISE, generator=draw)[run.fabric.global_rank :: world]
+    noise = noise.to(batch.images)
     y = 2 * batch.attributes - 1
     if run.iteration >= GAN_SHARE * config.iterations:
         with torch.no_grad():

@@ -1,7 +1,7 @@
 """The peers that learn as STGAN does, a critic with an attribute head against a generator: AttGAN and StarGAN.
 
 Both are told the target's attributes, not the change. att_diff reaches them like every system, and the target is the
-source's attributes plus it, so a change of 1.5 overshoots the target as it does in the published tests.
+source's attributes plus it, so a change of 1.5 overshoots the target, as in AttGAN's published test.
 Sizes in comments: B batch, C = 13 attributes.
 """
 
@@ -93,8 +93,11 @@ class StarGAN(EditingNetwork):
 
 
 def normalised(convolution):
-    """A convolution, instance norm with running statistics, relu."""
-    norm = nn.InstanceNorm2d(convolution.out_channels, affine=True, track_running_stats=True)
+    """A convolution, instance norm, relu.
+
+    The norm is the image's own in training and in use: running statistics, which StarGAN keeps, are no instance's.
+    """
+    norm = nn.InstanceNorm2d(convolution.out_channels, affine=True)
     return [convolution, norm, nn.ReLU()]
 
 
@@ -111,18 +114,19 @@ class Residual(nn.Module):
 
 
 class PatchCritic(nn.Module):
-    """StarGAN's D: strided convolutions without norm down to 2 x 2, a map of the critic's values, 13 logits.
+    """StarGAN's D: at most six strided convolutions without norm, a map of the critic's values, 13 logits.
 
     44,827,584 parameters at width 64 and 128 px.
     """
 
     def __init__(self, config):
         super().__init__()
-        widths = [3] + [config.critic_width * 2**i for i in range(int(math.log2(config.size)) - 1)]
+        depth = min(6, int(math.log2(config.size)) - 1)
+        widths = [3] + [config.critic_width * 2**i for i in range(depth)]
         layers = [(nn.Conv2d(a, b, 4, 2, 1), nn.LeakyReLU(0.01)) for a, b in zip(widths, widths[1:], strict=False)]
         self.trunk = nn.Sequential(*[layer for pair in layers for layer in pair])
         self.adv = nn.Conv2d(widths[-1], 1, 3, 1, 1, bias=False)
-        self.att = nn.Conv2d(widths[-1], C, 2, bias=False)
+        self.att = nn.Conv2d(widths[-1], C, config.size >> depth, bias=False)
 
     def forward(self, images, noise=None):
         """images (B, 3, S, S) -> the critic's value (B,), a mean over patches, and 13 attribute logits (B, 13)."""

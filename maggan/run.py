@@ -17,6 +17,7 @@ from .systems import SYSTEMS
 from .weights import save_weights
 
 SAMPLE_FACES = 6
+DROPOUT = 62  # the stream of what a network draws itself; a row's k-th step has stream k
 
 
 class Run:
@@ -50,6 +51,7 @@ class Run:
     def step(self):
         """One iteration of the row's system; returns the loss parts as numbers."""
         self.set_rates()
+        torch.manual_seed(counter(self.config.seed, self.iteration, DROPOUT))
         parts = SYSTEMS[self.config.system].step(self)
         if self.average:
             self.average.update_parameters(self.g[0].module)

@@ -190,6 +190,9 @@ def notes(table, profile):
         "released as in STGAN's test; the paper names no strength and stands beside 1.5, STGAN's published protocol. "
         "PSNR, SSIM: reconstruction, on uint8. FID: features of our own attribute network.",
     ]
+    if table == "table1":
+        lines.append("Every size has judges of its own, trained at that size: compare accuracy and FID within a size. "
+                     f"The judges below are those of {profile.size} px.")  # fmt: skip
     order = order_notes(yours) if table == "table3" else []
     return [*lines, *judge_notes(profile), *recipe_notes(profile), *order]
 

@@ -170,7 +170,9 @@ def resolve(variant, profile, seed=0, **overrides):
             raise nearest(name, sorted(known - set(FIXED)), "setting")
     shared = {name: getattr(profile, name) for name in known & set(vars(profile))}
     config = Config(variant=variant, profile=profile.name, seed=seed)
-    of_peer = PEER_RECIPES.get(variant, {}) if profile.recipe == "stgan" else {}
+    of_peer = dict(PEER_RECIPES.get(variant, {})) if profile.recipe == "stgan" else {}
+    if profile.size > 128 and "batch" in of_peer:  # the authors' batch was for 128 px and less
+        of_peer["batch"] = min(of_peer["batch"], profile.batch)
     config = replace(config, **{**shared, **RECIPES[profile.recipe], **of_peer, **ROWS[variant], **overrides})
     for name, allowed in CHOICES.items():
         if getattr(config, name) not in allowed:

@@ -27,7 +27,7 @@ def save(folder, rows, width=0.001, hats=None):
         keys = ("accuracy_1.5_with_hat", "accuracy_1.5_without_hat")
         hair = dict(zip(keys, (hats or {}).get(slug, ()), strict=False))
         per_attribute = {
-            name: {key: {"value": v, "low": v - 0.01, "high": v + 0.01, "n": 50} for key, v in hair.items()}
+            name: {key: {"value": v, "low": v - 0.005, "high": v + 0.005, "n": 50} for key, v in hair.items()}
             for name in claims.HAIR
         }
         metrics = {
@@ -71,6 +71,27 @@ def test_the_opposite_supports_nothing(results):
     assert [judged[number] for number in (1, 2, 3, 4, 7, 8, 9, 10)] == ["not supported"] * 8
 
 
+@pytest.mark.parametrize(
+    ("row", "column", "value", "number"),
+    [("maggan-no-spade", 0, 0.0133, 5), ("maggan-no-spade", 0, 0.0190, 5), ("maggan", 2, 0.88, 6)],
+)
+def test_what_should_stay_and_moves_is_not_supported(results, row, column, value, number):
+    values = list(PAPER[row])
+    values[column] = value
+    save(results / "drawn64" / "metrics", PAPER | {row: values})
+    assert verdicts("drawn64")[number] == "not supported"
+
+
+def test_a_missing_interval_is_no_verdict(results):
+    folder = results / "drawn64" / "metrics"
+    save(folder, PAPER)
+    row = json.loads((folder / "maggan-seed0.json").read_text())
+    row["metrics"]["fid"] |= {"low": None, "high": None}
+    (folder / "maggan-seed0.json").write_text(json.dumps(row))
+    judged = verdicts("drawn64")
+    assert judged[8] == judged[10] == "not run" and judged[3] == "supported"
+
+
 def test_intervals_that_overlap_support_no_order(results):
     save(results / "drawn64" / "metrics", PAPER, width=0.8)
     judged = verdicts("drawn64")
@@ -87,8 +108,12 @@ def test_sizes_and_peers(results):
     save(results / "drawn128" / "metrics", peers)
     judged = verdicts("drawn128")
     assert judged[12] == judged[13] == judged[14] == "supported"
-    save(results / "drawn128" / "metrics", {"icgan": (0.1, 9, 0.95, 20, 0.8)})
-    assert verdicts("drawn128")[14] == "not supported"
+    save(results / "drawn128" / "metrics", {
+        "icgan": (0.1, 9, 0.95, 20, 0.8), "attgan": (0.05, 10.23, 0.649, 24.07, 0.8)
+    })  # fmt: skip
+    save(results / "drawn512" / "metrics", {"maggan": (0.0150, 1.31, 0.91, 42.94, 0.994)})
+    judged = verdicts("drawn128")
+    assert judged[12] == judged[13] == judged[14] == "not supported"
     save(results / "drawn1024" / "metrics", {"maggan": table1[0]})
     assert claims.judge("drawn1024")[11]["numbers"] == "there is no profile 2 times the size of drawn1024"
 

@@ -145,7 +145,7 @@ def make(tree, *arguments, check=True):
 
 def planned(tree, *arguments, goal="table3"):
     """What `make -n table3` would run, as short names such as "train maggan" or "faces"."""
-    names = {"07": "train", "08": "evaluate", "09": "table"}
+    names = {"07": "train", "08": "evaluate", "09": "table", "11": "claims"}
     found = []
     for line in make(tree, "-n", goal, *arguments).stdout.splitlines():
         if match := re.search(r"maggan\.notebook notebooks/(\d\d)\S+ \S+(?: row=(\S+))?", line):
@@ -243,6 +243,34 @@ ROWS = set(VARIANTS)
 
 def test_a_second_make_does_nothing(tree):
     assert planned(tree) == []
+
+
+def test_claims_train_nothing_and_look_again_only_at_new_numbers(tree):
+    shutil.rmtree(tree / "runs/drawn64")  # as after copying results from another machine
+    assert planned(tree, goal="claims") == ["claims"]
+    page = tree / "results/drawn64/tables/claims.md"
+    page.touch()
+    os.utime(page, (LATER + 500, LATER + 500))
+    assert planned(tree, goal="claims") == []
+    elsewhere = tree / "results/drawn128/metrics/maggan-seed0.json"
+    elsewhere.parent.mkdir(parents=True)
+    elsewhere.write_text("{}")
+    make(tree, "-n", "claims")  # writes down what was measured
+    changed(tree / "runs/.code/measured")
+    assert planned(tree, goal="claims") == ["claims"]
+
+
+def test_table_1_runs_two_rows_here_and_two_at_half_the_size(tree):
+    runs = planned(tree, goal="table1")
+    assert runs.count("judges") == runs.count("faces") == 1  # the half size's; this size is finished
+    assert {"train attgan", "train stgan", "evaluate attgan", "tables table1"} <= set(runs)
+    assert not {"train maggan", "train attgan seed"} & set(runs)
+    assert "drawn16" not in make(tree, "-n", "table1", "PROFILE=drawn32").stdout
+
+
+def test_an_unknown_row_among_rows_is_one_line(tree):
+    said = make(tree, "-n", "table3", "ROWS=magan", check=False)
+    assert said.returncode != 0 and "unknown row 'magan' in ROWS" in said.stderr
 
 
 def test_a_comment_runs_nothing_again(tree):

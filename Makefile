@@ -132,7 +132,7 @@ endif
 # What was measured, whatever the profile: one file, rewritten only when a metrics file says something else, so that
 # what looks at all of them trains none of them.
 MEASURED := $(RUNS)/.code/measured
-ifneq ($(filter table1 claims,$(GOALS)),)
+ifneq ($(filter table1 claims all-notebooks,$(GOALS)),)
 IGNORED  := $(shell mkdir -p $(RUNS)/.code; now=$$(cat $(RESULTS)/*/metrics/*.json /dev/null 2>/dev/null | cksum); \
 	[ "$$now" = "$$(cat $(MEASURED) 2>/dev/null)" ] || echo "$$now" > $(MEASURED))
 endif

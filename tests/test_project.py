@@ -400,8 +400,8 @@ def test_a_named_parser_must_be_there(with_photos):
 
 def test_notebooks_get_the_profile_where_they_have_one(tree):
     told = make(tree, "-n", "all-notebooks", "PROFILE=drawn128").stdout
-    runs = dict(re.findall(r"maggan\.notebook (notebooks/0[0-6]\S+) \S+(.*)", told))
-    assert len(runs) == 7
+    runs = dict(re.findall(r"maggan\.notebook (notebooks/(?:0[0-6]|1[01])\S+) \S+(.*)", told))
+    assert len(runs) == 9
     for notebook, parameters in runs.items():
         assert ("profile=drawn128" in parameters) == ('"profile = ' in (ROOT / notebook).read_text()), notebook
 

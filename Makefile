@@ -27,7 +27,11 @@ endif
 # Table 3's, slowest first, so that no long row is left running alone at the end
 TABLE3  := stgan-cycle maggan-seg maggan maggan-no-mre maggan-no-spade stgan-mre stgan
 PEERS   := attgan stargan fadernet icgan
+SWEEP   := maggan-mre10 maggan-mre50 maggan-mre200
+LEVELS  := maggan-multilevel
+KNOWN   := $(TABLE3) $(PEERS) $(SWEEP) $(LEVELS)
 ROWS    := $(TABLE3)
+SEEDS   ?= 0
 # what the table shows beside the rows: the photos themselves, and on drawn faces the true edit
 LIMITS   = no-edit $(if $(filter drawn,$(WORLD)),true-edit)
 
@@ -42,7 +46,9 @@ FACES   := $(HERE)/faces/.ready
 JUDGED_BY := $(HERE)/judges/.ready
 JUDGES  := $(HERE)/judges/classifier.safetensors
 PRINTED := $(wildcard results/paper/*.csv results/reference/$(PROFILE)/metrics/*.json)
-METRICS  = $(patsubst %,$(OUT)/metrics/%-seed0.json,$(ROWS) $(LIMITS))
+# $(call METRICS_OF,rows,seeds)
+METRICS_OF = $(foreach seed,$(2),$(patsubst %,$(OUT)/metrics/%-seed$(seed).json,$(1)))
+METRICS  = $(call METRICS_OF,$(ROWS),$(SEEDS)) $(call METRICS_OF,$(LIMITS),0)
 TRAINED  = $(call DONE,07-train-a-row-$(1))
 JUDGED   = $(call DONE,08-evaluate-a-row-$(1))
 
@@ -136,8 +142,11 @@ ifneq ($(filter table1 claims all-notebooks,$(GOALS)),)
 IGNORED  := $(shell mkdir -p $(RUNS)/.code; now=$$(cat $(RESULTS)/*/metrics/*.json /dev/null 2>/dev/null | cksum); \
 	[ "$$now" = "$$(cat $(MEASURED) 2>/dev/null)" ] || echo "$$now" > $(MEASURED))
 endif
-ifneq ($(filter-out $(TABLE3) $(PEERS),$(ROWS)),)
-$(error unknown row '$(firstword $(filter-out $(TABLE3) $(PEERS),$(ROWS)))' in ROWS; the rows are $(TABLE3) $(PEERS))
+ifneq ($(filter-out $(KNOWN),$(ROWS)),)
+$(error unknown row '$(firstword $(filter-out $(KNOWN),$(ROWS)))' in ROWS; the rows are $(KNOWN))
+endif
+ifneq ($(shell echo "$(SEEDS)" | tr -d '0-9 '),)
+$(error SEEDS is "$(SEEDS)"; name whole numbers, as in SEEDS="0 1 2")
 endif
 
 .DELETE_ON_ERROR:
@@ -166,8 +175,8 @@ claims: $(OUT)/tables/claims.md  ## the paper's claims, judged from the rows tha
 
 rows: $(METRICS)  ## the rows in ROWS, trained and evaluated, without the table
 
-row: $(if $(filter $(ROW),$(TABLE3) $(PEERS) $(LIMITS)),$(OUT)/metrics/$(ROW)-seed0.json,unknown-row)  ## one row, trained and evaluated: make row ROW=maggan
-	@echo "$(ROW) is up to date: $<"
+row: $(if $(filter $(ROW),$(KNOWN)),$(call METRICS_OF,$(ROW),$(SEEDS)),$(if $(filter $(ROW),$(LIMITS)),$(call METRICS_OF,$(ROW),0),unknown-row))  ## one row, trained and evaluated: make row ROW=maggan
+	@echo "$(ROW) is up to date: $^"
 
 unknown-row: $(READY)
 	@$(PYTHON) -m maggan.train $(ROW) $(PROFILE)
@@ -220,7 +229,7 @@ $(FACES): $(call CODE,data) $(if $(filter celeba,$(WORLD)),$(STORE)/.ready $(INP
 # from the file that says they were looked at (`+@:` has make look at their time again, even under -n), but
 # only weights trained anew are newer than what they lead to. Where a product was deleted, make starts from
 # what it follows from.
-WEIGHTS = $(HERE)/$(1)-seed0/weights.safetensors
+WEIGHTS = $(HERE)/$(1)/weights.safetensors
 again_without = $(if $(wildcard $(1)),,$(eval .PHONY: $(2)))
 
 $(JUDGED_BY): $(call CODE,judges) $(FACES) | $(READY)
@@ -231,22 +240,25 @@ $(JUDGES): $(JUDGED_BY)
 	+@:
 $(call again_without,$(JUDGES),$(JUDGED_BY))
 
+# of one run, "row-seed0"
+SPLIT = $(subst -seed, ,$(1))
 define TRAIN_AND_JUDGE
 $(call TRAINED,$(1)): notebooks/07-train-a-row.ipynb $(call CODE,07-train-a-row) $(FACES) | $(READY)
-	$$(call RUN,07-train-a-row,$$@,row=$(1) profile=$(PROFILE),train $(1) $(PROFILE))
+	$$(call RUN,07-train-a-row,$$@,row=$(2) profile=$(PROFILE) seed=$(3),train $(2) $(PROFILE) --seed $(3))
 
 $(call WEIGHTS,$(1)): $(call TRAINED,$(1))
 	+@:
 
 $(call JUDGED,$(1)): notebooks/08-evaluate-a-row.ipynb $(call CODE,evaluate) $(call WEIGHTS,$(1)) $(JUDGES) | $(READY)
-	$$(call RUN,08-evaluate-a-row,$$@,row=$(1) profile=$(PROFILE),evaluate $(1) $(PROFILE))
+	$$(call RUN,08-evaluate-a-row,$$@,row=$(2) profile=$(PROFILE) seed=$(3),evaluate $(2) $(PROFILE) --seed $(3))
 
-$(OUT)/metrics/$(1)-seed0.json: $(call JUDGED,$(1))
+$(OUT)/metrics/$(1).json: $(call JUDGED,$(1))
 	+@:
 endef
-$(foreach row,$(TABLE3) $(PEERS),$(eval $(call TRAIN_AND_JUDGE,$(row))))
-$(foreach row,$(TABLE3) $(PEERS),$(call again_without,$(call WEIGHTS,$(row)),$(call TRAINED,$(row))))
-$(foreach row,$(TABLE3) $(PEERS),$(call again_without,$(OUT)/metrics/$(row)-seed0.json,$(call JUDGED,$(row))))
+ONES := $(foreach seed,$(sort 0 1 2 $(SEEDS)),$(addsuffix -seed$(seed),$(KNOWN)))
+$(foreach one,$(ONES),$(eval $(call TRAIN_AND_JUDGE,$(one),$(firstword $(call SPLIT,$(one))),$(lastword $(call SPLIT,$(one))))))
+$(foreach one,$(ONES),$(call again_without,$(call WEIGHTS,$(one)),$(call TRAINED,$(one))))
+$(foreach one,$(ONES),$(call again_without,$(OUT)/metrics/$(one).json,$(call JUDGED,$(one))))
 
 $(patsubst %,$(OUT)/metrics/%-seed0.json,$(LIMITS)): $(OUT)/metrics/%-seed0.json: $(call CODE,evaluate) $(JUDGES) | $(READY)
 	$(ONE_THREAD) MAGGAN_PLAIN=1 $(PYTHON) -m maggan.evaluate $* $(PROFILE)

@@ -29,11 +29,12 @@ NOT_OF_WORLD = {
 }
 # The networks and losses of the other systems, which a row never meets although all are chosen from one list.
 NOT_OF_SYSTEM = {
-    "stgan": {"peers", "fadernet", "icgan"},
-    "attgan": {"fadernet", "icgan"},
-    "stargan": {"fadernet", "icgan"},
-    "fadernet": {"icgan"},
-    "icgan": {"fadernet"},
+    "stgan": {"multilevel", "peers", "fadernet", "icgan"},
+    "multilevel": {"peers", "fadernet", "icgan"},
+    "attgan": {"multilevel", "fadernet", "icgan"},
+    "stargan": {"multilevel", "fadernet", "icgan"},
+    "fadernet": {"multilevel", "icgan"},
+    "icgan": {"multilevel", "fadernet"},
     None: set(),
 }
 # The numbers that decide a run are resolved from these, and every run keeps its resolved ones: that tells a changed

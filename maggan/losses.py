@@ -37,8 +37,11 @@ def adversarial_loss(of_fake):
 
 
 def attribute_loss(logits, attributes):
-    """Eq. 9 on real faces with their own attributes, eq. 10 on edits with the target's (reading 2)."""
-    return F.binary_cross_entropy_with_logits(logits, attributes)
+    """Eq. 9 on real faces with their own attributes, eq. 10 on edits with the target's (reading 2).
+
+    logits (B, 13), or (P, B, 13) where P classifiers judge the same faces (eq. 14's mean over P).
+    """
+    return F.binary_cross_entropy_with_logits(logits, attributes.expand_as(logits))
 
 
 def segmentation_loss(logits, parts):

@@ -9,6 +9,7 @@ from torch import nn
 
 from .attributes import ATTRIBUTES, PARTS
 from .errors import MagganError
+from .losses import gradient_penalty
 from .regions import spatial_condition
 
 C = len(ATTRIBUTES)
@@ -250,7 +251,9 @@ class Discriminator(nn.Module):
         """D_adv alone: (B, 3, S, S) -> (B,)."""
         return self.adv(self.trunk(images).flatten(1)).squeeze(1)
 
-    penalised = critic  # what the gradient penalty is taken of
+    def penalty(self, real, fake, alpha):
+        """Eq. 7's penalty of D_adv between real and fake; alpha (B, 1, 1, 1)."""
+        return gradient_penalty(self.critic, real, fake, alpha)
 
 
 # Instance norm, STGAN's, hides from the critic how strong a colour is; layer norm does not.

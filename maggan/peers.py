@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from .errors import MagganError
+from .losses import gradient_penalty
 from .networks import C, EditingNetwork, Encoder, last_layer, level_widths
 
 
@@ -137,6 +138,6 @@ class PatchCritic(nn.Module):
         """D_adv alone: (B, 3, S, S) -> (B,)."""
         return self.adv(self.trunk(images)).mean(dim=(1, 2, 3))
 
-    def penalised(self, images):
-        """What the gradient penalty is taken of: the sum over patches."""
-        return self.adv(self.trunk(images)).sum(dim=(1, 2, 3))
+    def penalty(self, real, fake, alpha):
+        """The gradient penalty, of the sum over patches."""
+        return gradient_penalty(lambda x: self.adv(self.trunk(x)).sum(dim=(1, 2, 3)), real, fake, alpha)

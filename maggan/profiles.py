@@ -32,6 +32,7 @@ class Profile:
     judge_epochs: int = 25
     features: str = "inception"  # the network behind FID: "inception" (2048-d) or "small"
     sample_every: int = 1000
+    snapshots: int = 0  # how many weights of the generator a run keeps on its way, for curves over training
     note: str = ""
 
 
@@ -60,7 +61,7 @@ PROFILES = {
     for profile in (
         Profile(
             "smoke", "drawn", 32, **{**_SMALL, "width": 8, "levels": 3, "critic_width": 8, "head_width": 16,
-            "batch": 4, "sample_every": 4}, iterations=8, train_faces=64, decorrelated_faces=32,
+            "batch": 4, "sample_every": 4}, iterations=8, snapshots=2, train_faces=64, decorrelated_faces=32,
             validation_faces=16, test_faces=16, judge_width=4, judge_epochs=1, note="not a result",
         ),  # fmt: skip
         _drawn(
@@ -69,7 +70,7 @@ PROFILES = {
         ),  # fmt: skip
         _drawn(
             64, **{**_SMALL, "iterations": 2600}, train_faces=6_000, decorrelated_faces=6_000,
-            validation_faces=256, test_faces=600, judge_epochs=5,
+            validation_faces=256, test_faces=600, judge_epochs=5, snapshots=10,
         ),  # fmt: skip
         _drawn(128, iterations=40_000),
         _drawn(256, iterations=80_000),

@@ -170,8 +170,17 @@ class Run:
         if on_sample:
             on_sample(self.folder, self.iteration)
 
+    def snapshot(self):
+        """Keep the weights of this iteration."""
+        if self.fabric.is_global_zero:
+            self.save_weights(self.folder / "snapshots" / f"{self.iteration:07d}.safetensors")
+
+    def save_weights(self, file):
+        """Write the generator that would be judged, with the config inside."""
+        save_weights(file, self.trained(), config=asdict(self.config), iteration=self.iteration)
+
     def finish(self):
-        """Write the weights with the config inside, and beside them what the run took."""
+        """Write the weights, and beside them what the run took."""
         self.save()
         if self.fabric.is_global_zero:
             cuda = self.fabric.device.type == "cuda"
@@ -182,8 +191,7 @@ class Run:
             }
             with paths.replacing(self.folder / "run.json") as partial:
                 partial.write_text(json.dumps(took, indent=1) + "\n")
-            metadata = {"config": asdict(self.config), "iteration": self.iteration}
-            save_weights(self.folder / "weights.safetensors", self.trained(), **metadata)
+            self.save_weights(self.folder / "weights.safetensors")
 
 
 def counter(seed, iteration, stream):

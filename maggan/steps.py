@@ -45,7 +45,7 @@ def step_d(run, batch, fake, draw, count):
     penalty = None
     if count % config.penalty_every == 0:
         alpha = torch.rand(len(fake), 1, 1, 1, generator=draw).to(fake.device)
-        penalty = losses.gradient_penalty(D.module.penalised, batch.images, fake, alpha)
+        penalty = D.module.penalty(batch.images, fake, alpha)
     total, parts = losses.discriminator_loss(config, of_real, of_fake, logits, batch.attributes, penalty)
     run.update("d", total, parts)
     return parts

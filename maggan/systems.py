@@ -5,9 +5,10 @@ from typing import NamedTuple
 
 from torch import nn
 
-from . import fadernet, icgan, steps
+from . import fadernet, icgan, multilevel, steps
 from .fadernet import FaderNet, LatentDiscriminator
 from .icgan import ConditionalDiscriminator, IcGAN
+from .multilevel import MultiLevelDiscriminator
 from .networks import Discriminator, Generator
 from .networks import initialise as xavier
 from .peers import AttGAN, PatchCritic, StarGAN
@@ -31,6 +32,7 @@ class System(NamedTuple):
 WITH_CRITIC = ("edit_and_reconstruct",), ("critic",)
 SYSTEMS = {
     "stgan": System(Generator, Discriminator, steps.step, xavier, *WITH_CRITIC),
+    "multilevel": System(Generator, MultiLevelDiscriminator, multilevel.step, xavier, *WITH_CRITIC),
     "attgan": System(AttGAN, Discriminator, steps.step, xavier, *WITH_CRITIC),
     "stargan": System(StarGAN, PatchCritic, steps.step, as_built, *WITH_CRITIC),
     "fadernet": System(FaderNet, LatentDiscriminator, fadernet.step, as_built, ("encode", "decode"), ()),

@@ -23,7 +23,7 @@ from .errors import MagganError, cli
 from .profiles import profile as get_profile
 from .progress import interrupts_held, progress
 from .run import Run
-from .variants import resolve
+from .variants import DEFAULTS, resolve
 
 CHECKPOINT_SECONDS = 60
 
@@ -40,7 +40,8 @@ def train(variant, profile, seed=0, device=None, devices=1, on_sample=None, **ov
     overrides       any other field of `Config`, e.g. lambda_3=50
 
     Writes into `run_folder(profile, variant, seed)`: config.json, log.jsonl (one line an iteration),
-    samples/*.png, checkpoint.pt and, at the end, weights.safetensors and run.json. Returns that folder.
+    samples/*.png, snapshots/*.safetensors where the profile wants some, checkpoint.pt and, at the end,
+    weights.safetensors and run.json. Returns that folder.
     Raises MagganError when a loss is not finite; the last good checkpoint is kept then.
     """
     config = resolve(variant, profile, seed, **overrides)
@@ -58,7 +59,7 @@ def train(variant, profile, seed=0, device=None, devices=1, on_sample=None, **ov
     faces = open_faces(profile, "train")
     run = Run(config, folder, fabric, faces, open_faces(profile, "validation"))
     run.load()
-    left = range(run.iteration, config.iterations)
+    left, snapshots = range(run.iteration, config.iterations), get_profile(profile).snapshots
     steps = progress(left, folder.name, total=config.iterations, initial=run.iteration)
     with interrupts_held() as interrupted:
         for _ in steps:
@@ -67,6 +68,8 @@ def train(variant, profile, seed=0, device=None, devices=1, on_sample=None, **ov
             steps.set_postfix({name.removeprefix("L_"): f"{value:.3g}" for name, value in parts.items()}, refresh=False)
             if run.iteration % get_profile(profile).sample_every == 0:
                 run.sample(on_sample)
+            if snapshots and run.iteration * snapshots % config.iterations < snapshots:
+                run.snapshot()
             if interrupted or time.monotonic() - run.saved_at > CHECKPOINT_SECONDS:
                 run.save()
             if interrupted:
@@ -92,15 +95,24 @@ def launch(device, devices, unused=False):
 
 def fresh_start_if_changed(folder, config, made_of):
     """Put a run of another config, code or faces aside, so that nothing is lost and nothing is mixed."""
-    wanted = json.dumps({"config": asdict(config), **made_of}, indent=1, sort_keys=True) + "\n"
+    wanted = {"config": asdict(config), **made_of}
     file = folder / "config.json"
-    if file.exists() and file.read_text() != wanted:
+    if file.exists() and as_now(file) != wanted:
         aside = folder.with_name(f"{folder.name}.before-{time.strftime('%Y%m%d-%H%M%S')}")
         folder.rename(aside)
         print(f"the code, the settings or the faces of {folder.name} have changed: the old run is kept as {aside.name}")
     if not file.exists():
         with paths.replacing(file) as partial:
-            partial.write_text(wanted)
+            partial.write_text(json.dumps(wanted, indent=1, sort_keys=True) + "\n")
+
+
+def as_now(file):
+    """What a run was made of, where settings that are newer than the run have their defaults; None if damaged."""
+    try:
+        written = json.loads(file.read_text())
+        return {**written, "config": {**DEFAULTS, **written["config"]}}
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def read_log(folder):

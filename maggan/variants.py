@@ -1,8 +1,8 @@
-"""The rows: those of Table 3, each a small diff from one base, all on the same recipe; and the peer systems."""
+"""The rows: Table 3's, each a small diff from one base, the peer systems, and more of our own; all on one recipe."""
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 
 from .attributes import TABLES
 from .errors import nearest
@@ -29,7 +29,11 @@ PEERS = {
     "fadernet": {"system": "fadernet"},
     "icgan": {"system": "icgan"},
 }  # fmt: skip
-ROWS = VARIANTS | PEERS
+
+# Rows for what goes beyond Table 3: other weights of L_mre, and the multi-level discriminators of section 3.4.
+SWEEP = {f"maggan-mre{weight}": {**VARIANTS["maggan"], "lambda_3": float(weight)} for weight in (10, 50, 200)}
+MULTILEVEL = {"maggan-multilevel": {**VARIANTS["maggan"], "system": "multilevel", "critic_levels": 2}}
+ROWS = VARIANTS | PEERS | SWEEP | MULTILEVEL
 
 # Row -> its name in tables; for Table 3's rows with the paper's number.
 TITLES = {
@@ -44,6 +48,8 @@ TITLES = {
     "stargan": "StarGAN",
     "fadernet": "FaderNet",
     "icgan": "IcGAN",
+    **{slug: f"MagGAN, lambda_3 = {setting['lambda_3']:g}" for slug, setting in SWEEP.items()},
+    "maggan-multilevel": "MagGAN, multi-level D",
 }
 
 # How to train, the same for every row of a profile. "stgan" is STGAN's published recipe, which the paper follows.
@@ -68,17 +74,22 @@ RECIPES = {
 }
 
 
-# How their authors trained the peers, where that is not STGAN's recipe; on the recipe "stgan" alone.
+# Where a peer is trained differently from the recipe. On "stgan", as its authors did. On "small", FaderNet's latent
+# loss has two thousand steps instead of a million to drive the attributes out of the latent, and so a larger weight.
 PEER_RECIPES = {
-    "attgan": {},
-    "stargan": {"rate_g": 1e-4, "rate_d": 1e-4, "batch": 16, "decay": "linear"},
-    "fadernet": {"decay_from": 1.0},
-    "icgan": {"batch": 64, "decay_from": 1.0},
+    "stgan": {
+        "stargan": {"rate_g": 1e-4, "rate_d": 1e-4, "batch": 16, "decay": "linear"},
+        "fadernet": {"decay_from": 1.0},
+        "icgan": {"batch": 64, "decay_from": 1.0},
+    },
+    "small": {
+        "fadernet": {"lambda_lat": 0.01},
+    },
 }
 
 # What the settings that are names may be.
 CHOICES = {
-    "system": ("stgan", "attgan", "stargan", "fadernet", "icgan"),
+    "system": ("stgan", "multilevel", "attgan", "stargan", "fadernet", "icgan"),
     "conditioning": ("uniform", "mask"),
     "spade_condition": ("stu", "decoder"),
     "reconstruction": ("self", "cycle"),
@@ -104,7 +115,8 @@ class Config:
     profile: str
     seed: int
     # the row
-    system: str = "stgan"  # whose networks and losses: "stgan" (MagGAN's too) or a peer's
+    system: str = "stgan"  # whose networks and losses: "stgan" (MagGAN's too), the same with "multilevel" D, a peer's
+    critic_levels: int = 1  # P of eq. 14, of the system "multilevel"
     conditioning: str = "uniform"  # "uniform" (att_diff replicated) or "mask" (eq. 12)
     spade: bool = False  # de-normalise with the condition instead of concatenating it
     spade_condition: str = "stu"  # what gamma and beta see beside Att_diff: "stu" or "decoder" (reading 8)
@@ -155,8 +167,12 @@ class Config:
         return cls(**values)
 
     def hash(self):
-        """Twelve hex digits that name the config."""
-        return hashlib.sha256(self.to_json().encode()).hexdigest()[:12]
+        """Twelve hex digits that name the config; a setting added later, at its default, leaves them as they are."""
+        own = {name: value for name, value in asdict(self).items() if DEFAULTS.get(name, MISSING) != value}
+        return hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()[:12]
+
+
+DEFAULTS = {field.name: field.default for field in fields(Config) if field.default is not MISSING}
 
 
 def resolve(variant, profile, seed=0, **overrides):
@@ -170,7 +186,7 @@ def resolve(variant, profile, seed=0, **overrides):
             raise nearest(name, sorted(known - set(FIXED)), "setting")
     shared = {name: getattr(profile, name) for name in known & set(vars(profile))}
     config = Config(variant=variant, profile=profile.name, seed=seed)
-    of_peer = dict(PEER_RECIPES.get(variant, {})) if profile.recipe == "stgan" else {}
+    of_peer = dict(PEER_RECIPES[profile.recipe].get(variant, {}))
     if profile.size > 128 and "batch" in of_peer:  # the authors' batch was for 128 px and less
         of_peer["batch"] = min(of_peer["batch"], profile.batch)
     config = replace(config, **{**shared, **RECIPES[profile.recipe], **of_peer, **ROWS[variant], **overrides})

@@ -33,6 +33,9 @@ def test_a_run_leaves_weights_with_the_config_inside_and_a_whole_log(runs):
     assert log["iteration"].tolist() == [1, 2, 3, 4, 5, 6]
     assert {"L_D_adv", "L_D_att", "L_D_gp", "L_G_gan", "L_G_rec", "L_G_cls", "L_G_mre"} <= set(log.columns)
     assert [file.name for file in (folder / "samples").iterdir()] == ["0000004.png"]
+    assert sorted(file.stem for file in (folder / "snapshots").iterdir()) == ["0000003", "0000006"]
+    snapshot, _ = load_generator(folder / "snapshots" / "0000006.safetensors")
+    assert all(torch.equal(a, b) for a, b in zip(snapshot.parameters(), G.parameters(), strict=True))
     assert read_metadata(folder / "weights.safetensors")["iteration"] == 6
     assert set(json.loads((folder / "run.json").read_text())) == {"seconds", "device", "peak_memory_mb"}
 
@@ -99,6 +102,23 @@ def test_a_finished_run_returns_at_once(runs, capsys):
     train("stgan", "smoke", iterations=2)
     assert "is finished" in capsys.readouterr().out
     assert (run_folder("smoke", "stgan") / "checkpoint.pt").stat().st_mtime_ns == before
+
+
+def test_a_run_from_before_a_setting_existed_is_not_put_aside(runs, capsys):
+    folder = train("stgan", "smoke", iterations=2)
+    written = json.loads((folder / "config.json").read_text())
+    del written["config"]["critic_levels"]
+    (folder / "config.json").write_text(json.dumps(written))
+    train("stgan", "smoke", iterations=2)
+    assert "is finished" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]", "{}"])
+def test_a_run_whose_config_is_damaged_is_put_aside(runs, damage):
+    folder = train("stgan", "smoke", iterations=2)
+    (folder / "config.json").write_text(damage)
+    train("stgan", "smoke", iterations=2)
+    assert len(list(folder.parent.glob("stgan-seed0.before-*"))) == 1 and (folder / "weights.safetensors").exists()
 
 
 def test_changed_settings_put_the_old_run_aside(runs, capsys):

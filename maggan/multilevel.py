@@ -1,0 +1,86 @@
+"""Multi-level patch-wise discriminators (section 3.4, eq. 14): the coarsest sees the whole, finer ones see patches.
+
+P of one architecture without shared weights (readings 18 and 19). At 1024 px and P = 3 the base is 256 px: the first
+sees the face reduced to 256, the others a patch of 256 x 256 of the face at 512 and at 1024 px.
+"""
+
+from dataclasses import replace
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from . import steps
+from .errors import MagganError
+from .networks import C, Discriminator, head, level_widths
+
+PATCHES = 61  # the stream of the patches' places
+
+
+class MultiLevelDiscriminator(nn.Module):
+    """P discriminators; `place` says where the finer ones look, the same places on real faces and edits."""
+
+    def __init__(self, config):
+        super().__init__()
+        self.size, self.base = config.size, config.size >> (config.critic_levels - 1)
+        if self.base < 2**config.levels:
+            raise MagganError(
+                f"critic_levels {config.critic_levels} leave a base of {self.base} px at {config.size} px; "
+                f"the discriminators need {2**config.levels}: take fewer."
+            )
+        own = replace(config, size=self.base)
+        self.levels = nn.ModuleList(
+            [Discriminator(own), *(PatchDiscriminator(own) for _ in range(config.critic_levels - 1))]
+        )
+        self.places = None
+
+    def place(self, count, draw, rank=0, ranks=1):
+        """Draw the corners of `count` patches for each finer level, as fractions of the room; keep this rank's."""
+        self.places = torch.rand(len(self.levels) - 1, count, 2, generator=draw)[:, rank::ranks]
+
+    def views(self, images):
+        """What each discriminator sees of images (B, 3, S, S): P times (B, 3, base, base), coarse to fine."""
+        seen = [F.adaptive_avg_pool2d(images, self.base)]
+        for level, corners in enumerate(self.places, 1):
+            side = self.base << level
+            at_level = F.adaptive_avg_pool2d(images, side) if side < self.size else images
+            corners = (corners * (side - self.base + 1)).long().tolist()
+            seen.append(torch.stack([
+                image[:, y : y + self.base, x : x + self.base] for image, (y, x) in zip(at_level, corners, strict=True)
+            ]))  # fmt: skip
+        return seen
+
+    def forward(self, images, noise=None):
+        """images (B, 3, S, S) -> the mean of the critics' values (B,) and all attribute logits (P, B, 13)."""
+        noise = None if noise is None else noise[:, :, : self.base, : self.base]
+        values, logits = zip(
+            *(D(seen, noise) for D, seen in zip(self.levels, self.views(images), strict=True)), strict=True
+        )
+        return torch.stack(values).mean(0), torch.stack(logits)
+
+    def critic(self, images):
+        """The mean of the critics' values: (B, 3, S, S) -> (B,)."""
+        return torch.stack([D.critic(seen) for D, seen in zip(self.levels, self.views(images), strict=True)]).mean(0)
+
+    def penalty(self, real, fake, alpha):
+        """The mean of the critics' penalties, each of what it sees."""
+        sides = zip(self.levels, self.views(real), self.views(fake), strict=True)
+        return torch.stack([D.penalty(a, b, alpha) for D, a, b in sides]).mean()
+
+
+class PatchDiscriminator(Discriminator):
+    """A discriminator of patches: where in the face a patch lies is unknown, so its classifier sees pooled features."""
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.att = nn.Sequential(
+            nn.Unflatten(1, (-1, *[config.size // 2**config.levels] * 2)),
+            nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+            *head(level_widths(config.critic_width, config.levels, config.max_width)[-1], config.head_width, C),
+        )  # fmt: skip
+
+
+def step(run):
+    """STGAN's iteration; every face has its patches, the same throughout an iteration."""
+    run.d[0].module.place(run.config.batch, run.draw(PATCHES), run.fabric.global_rank, run.fabric.world_size)
+    return steps.step(run)

@@ -1,0 +1,87 @@
+"""Multi-level discriminators: what each sees, what is averaged, and that they train and go on exactly."""
+
+import pytest
+import torch
+
+from maggan import losses
+from maggan.errors import MagganError
+from maggan.multilevel import MultiLevelDiscriminator
+from maggan.networks import Discriminator
+from maggan.train import read_log, train
+from maggan.variants import resolve
+
+
+@pytest.fixture
+def D():
+    torch.manual_seed(0)
+    built = MultiLevelDiscriminator(resolve("maggan-multilevel", "drawn64", critic_levels=3, levels=3))
+    built.place(2, torch.Generator().manual_seed(1))
+    return built.eval()
+
+
+def test_the_coarsest_sees_the_whole_and_finer_ones_a_patch_at_their_level(D):
+    ramp = torch.arange(64.0).expand(2, 3, 64, 64) + 100 * torch.arange(64.0)[:, None]
+    whole, middle, fine = D.views(ramp)
+    assert whole.shape == middle.shape == fine.shape == (2, 3, 16, 16)
+    assert torch.allclose(whole, torch.nn.functional.avg_pool2d(ramp, 4))
+    for view, step in ((middle, 2), (fine, 1)):  # neighbours are as far apart as at that level
+        assert torch.allclose(view[..., 1:] - view[..., :-1], torch.tensor(float(step)))
+        assert torch.allclose(view[:, :, 1:] - view[:, :, :-1], torch.tensor(100.0 * step))
+    assert not torch.equal(fine[0], fine[1])  # a place for each face
+
+
+def test_patches_reach_every_border_and_stay_inside():
+    D = MultiLevelDiscriminator(resolve("maggan-multilevel", "drawn64"))
+    image = torch.arange(64.0 * 64).view(1, 1, 64, 64).expand(1, 3, 64, 64)
+    corners = {}
+    for name, fraction in (("first", 0.0), ("last", 1 - 1e-7)):
+        D.places = torch.full((1, 1, 2), fraction)
+        corners[name] = D.views(image)[1][0, 0]
+    assert corners["first"][0, 0] == 0 and corners["last"][-1, -1] == 64 * 64 - 1
+
+
+def test_losses_are_means_over_the_levels(D):
+    images, attributes = torch.rand(2, 3, 64, 64) * 2 - 1, torch.randint(2, (2, 13)).float()
+    value, logits = D(images)
+    each = [level(seen) for level, seen in zip(D.levels, D.views(images), strict=True)]
+    assert torch.allclose(value, sum(v for v, _ in each) / 3) and logits.shape == (3, 2, 13)
+    assert torch.allclose(D.critic(images), value)
+    mean = sum(losses.attribute_loss(own, attributes) for _, own in each) / 3
+    assert torch.allclose(losses.attribute_loss(logits, attributes), mean)
+
+
+def test_a_finer_classifier_does_not_know_where_in_the_patch_something_is(D):
+    fine = D.levels[1]
+    features = torch.rand(1, 64, 2, 2)
+    config = resolve("maggan-multilevel", "drawn64", critic_levels=3, levels=3)
+    assert config.critic_width * 2 ** (config.levels - 1) == 128  # channels of the last level
+    features = torch.rand(1, 128, 2, 2)
+    turned = features.flip(2, 3)
+    assert torch.allclose(fine.att(features.flatten(1)), fine.att(turned.flatten(1)), atol=1e-6)
+    assert not torch.allclose(D.levels[0].att(features.flatten(1)), D.levels[0].att(turned.flatten(1)))
+
+
+def test_one_level_is_the_plain_discriminator():
+    torch.manual_seed(0)
+    D = MultiLevelDiscriminator(resolve("maggan-multilevel", "smoke", critic_levels=1))
+    plain = Discriminator(resolve("maggan", "smoke"))
+    plain.load_state_dict(D.levels[0].state_dict())
+    D.place(2, torch.Generator())
+    images, alpha = torch.rand(2, 3, 32, 32), torch.full((2, 1, 1, 1), 0.3)
+    assert torch.allclose(D.critic(images), plain.critic(images))
+    assert torch.allclose(D.penalty(images, -images, alpha), plain.penalty(images, -images, alpha))
+
+
+def test_too_many_levels_are_refused():
+    with pytest.raises(MagganError, match="critic_levels 4 leave a base of 4 px at 32 px; the discriminators need 8"):
+        MultiLevelDiscriminator(resolve("maggan-multilevel", "smoke", critic_levels=4))
+
+
+def test_the_row_trains_and_all_its_discriminators_learn(runs):
+    folder = train("maggan-multilevel", "smoke", iterations=2)
+    assert read_log(folder)[["L_D_adv", "L_D_att", "L_G_gan"]].notna().all(axis=None)
+    state = torch.load(folder / "checkpoint.pt", weights_only=True)
+    moments = [state["d_optimiser"]["state"][i]["exp_avg"] for i in range(len(state["d_optimiser"]["state"]))]
+    names = [name for name, _ in MultiLevelDiscriminator(resolve("maggan-multilevel", "smoke")).named_parameters()]
+    still = {name for name, moment in zip(names, moments, strict=True) if not moment.abs().sum()}
+    assert still <= {"levels.0.adv.2.bias", "levels.1.adv.2.bias"}  # a critic's last bias cancels in eq. 7

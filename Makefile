@@ -31,6 +31,7 @@ SWEEP   := maggan-mre10 maggan-mre50 maggan-mre200
 LEVELS  := maggan-multilevel
 KNOWN   := $(TABLE3) $(PEERS) $(SWEEP) $(LEVELS)
 ROWS    := $(TABLE3)
+ALL_SEEDS := $(or $(SEEDS),0 1 2)
 SEEDS   ?= 0
 # what the table shows beside the rows: the photos themselves, and on drawn faces the true edit
 LIMITS   = no-edit $(if $(filter drawn,$(WORLD)),true-edit)
@@ -45,10 +46,20 @@ OF_HALF := $(if $(HALF),$(patsubst %,$(RESULTS)/$(HALF)/metrics/%-seed0.json,att
 FACES   := $(HERE)/faces/.ready
 JUDGED_BY := $(HERE)/judges/.ready
 JUDGES  := $(HERE)/judges/classifier.safetensors
+# Figures: the paper's, and beyond it those that the rows and the world allow.
+ALL_ROWS := $(if $(findstring command,$(origin ROWS)),$(ROWS),$(KNOWN))
+MORE    := peers curves directions leakage blending distances cost $(if $(filter drawn,$(WORLD)),truth) \
+	$(if $(filter-out $(ALL_ROWS),$(SWEEP)),,sweep)
+FIGURES := fig1 fig2 fig3 fig4 fig5 fig6 fig7 fig8 $(if $(filter-out $(ALL_ROWS),$(LEVELS)),,fig9) $(MORE)
 PRINTED := $(wildcard results/paper/*.csv results/reference/$(PROFILE)/metrics/*.json)
 # $(call METRICS_OF,rows,seeds)
 METRICS_OF = $(foreach seed,$(2),$(patsubst %,$(OUT)/metrics/%-seed$(seed).json,$(1)))
 METRICS  = $(call METRICS_OF,$(ROWS),$(SEEDS)) $(call METRICS_OF,$(LIMITS),0)
+# `make all` trains the rows that most is said of with three seeds, unless SEEDS says otherwise.
+SEEDED  := $(filter stgan maggan,$(ALL_ROWS))
+LEARNT   = $(patsubst %,$(OUT)/learning/%-seed0.json,maggan $(LEVELS))
+ALL      = $(call METRICS_OF,$(ALL_ROWS),$(firstword $(SEEDS))) $(call METRICS_OF,$(SEEDED),$(ALL_SEEDS)) \
+	$(call METRICS_OF,$(LIMITS),0) $(OF_HALF) $(if $(filter fig9,$(FIGURES)),$(LEARNT))
 TRAINED  = $(call DONE,07-train-a-row-$(1))
 JUDGED   = $(call DONE,08-evaluate-a-row-$(1))
 
@@ -97,7 +108,7 @@ endif
 # What depends on which code: one file an entry point, rewritten only when code that it reaches has changed.
 STAMPS := $(RUNS)/.code/$(WORLD)
 CODE    = $(patsubst %,$(STAMPS)/%,$(1))
-ENTRIES := data judges evaluate tables $(patsubst notebooks/%.ipynb,%,$(wildcard notebooks/[0-9]*.ipynb))
+ENTRIES := data judges evaluate learning tables gallery report $(patsubst notebooks/%.ipynb,%,$(wildcard notebooks/[0-9]*.ipynb))
 STAMP   = $(shell $(SYSTEM_PYTHON) maggan/dependencies.py $(1) || echo "see the message above")
 GOALS  := $(filter-out help,$(or $(MAKECMDGOALS),help))
 ifneq ($(GOALS),)
@@ -112,7 +123,8 @@ ifneq ($(WRONG),)
 $(error $(WRONG))
 endif
 endif
-OF_PHOTOS := $(if $(filter celeba,$(WORLD)),$(filter-out bench clean parser table2 claims,$(GOALS)),$(filter masks,$(GOALS)))
+NO_PHOTOS := bench clean parser table2 claims report fig3 fig6 fig7 $(filter-out peers,$(MORE))
+OF_PHOTOS := $(if $(filter celeba,$(WORLD)),$(filter-out $(NO_PHOTOS),$(GOALS)),$(filter masks,$(GOALS)))
 ifneq ($(OF_PHOTOS),)
 ifeq ($(and $(CELEBA),$(shell [ -d $(call quoted,$(CELEBA)) ] && echo yes)),)
 $(error $(firstword $(OF_PHOTOS)) needs CelebA photos: make $(firstword $(OF_PHOTOS)) PROFILE=$(PROFILE) CELEBA=folder, \
@@ -138,8 +150,9 @@ endif
 # What was measured, whatever the profile: one file, rewritten only when a metrics file says something else, so that
 # what looks at all of them trains none of them.
 MEASURED := $(RUNS)/.code/measured
-ifneq ($(filter table1 claims all-notebooks,$(GOALS)),)
-IGNORED  := $(shell mkdir -p $(RUNS)/.code; now=$$(cat $(RESULTS)/*/metrics/*.json /dev/null 2>/dev/null | cksum); \
+ifneq ($(filter table1 claims all-notebooks report figures fig% $(MORE),$(GOALS)),)
+IGNORED  := $(shell mkdir -p $(RUNS)/.code; \
+	now=$$(cat $(RESULTS)/*/metrics/*.json $(RESULTS)/*/learning/*.json /dev/null 2>/dev/null | cksum); \
 	[ "$$now" = "$$(cat $(MEASURED) 2>/dev/null)" ] || echo "$$now" > $(MEASURED))
 endif
 ifneq ($(filter-out $(KNOWN),$(ROWS)),)
@@ -152,7 +165,7 @@ endif
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .DEFAULT_GOAL := help
-.PHONY: help table1 table2 table3 claims rows of-half row faces judges lab all-notebooks parser masks test bench reference lock env clean unknown-row
+.PHONY: help table1 table2 table3 claims figures $(FIGURES) learning all report rows of-half row faces judges lab all-notebooks parser masks test bench reference lock env clean unknown-row
 
 help:  ## this text
 	@echo "make TARGET [PROFILE=$(PROFILE)] [CELEBA=folder]"
@@ -173,6 +186,24 @@ table2: $(OUT)/tables/table2.md  ## Table 2: what people prefer; ours is empty u
 claims: $(OUT)/tables/claims.md  ## the paper's claims, judged from the rows that were run
 	@cat $<
 
+figures: $(FIGURES)  ## Figures 1 to 9, or one of them (make fig6), and those beyond the paper
+
+$(FIGURES): %: $(OUT)/figures/%.png
+	@echo "$@ is up to date: $<"
+
+fig%: | $(READY)
+	@$(PYTHON) -m maggan.gallery $@ $(PROFILE)
+
+all: $(ALL)  ## everything of a profile: rows, seeds, tables, figures, claims, notebooks, report
+	+@$(MAKE) --no-print-directory $(if $(HALF),table1) table2 table3
+	+@$(MAKE) --no-print-directory figures claims
+	+@$(MAKE) --no-print-directory all-notebooks report
+
+report: $(OUT)/report.html  ## one HTML page: tables, figures, verdicts, settings, versions
+	@echo "report is up to date: $<"
+
+learning: $(LEARNT)  ## the curves of Figure 9, from the snapshots of two rows
+
 rows: $(METRICS)  ## the rows in ROWS, trained and evaluated, without the table
 
 row: $(if $(filter $(ROW),$(KNOWN)),$(call METRICS_OF,$(ROW),$(SEEDS)),$(if $(filter $(ROW),$(LIMITS)),$(call METRICS_OF,$(ROW),0),unknown-row))  ## one row, trained and evaluated: make row ROW=maggan
@@ -192,7 +223,7 @@ masks: $(STORE)/.ready  ## soft part masks of all photos in CELEBA
 lab: $(READY)  ## JupyterLab on the notebooks, in the locked environment
 	$(PYTHON) -m jupyter lab --notebook-dir=. notebooks/00-start-here.ipynb
 
-all-notebooks: $(TABLE) $(OUT)/tables/claims.md $(patsubst notebooks/%,$(OUT)/notebooks/%,$(wildcard notebooks/0[0-6]*.ipynb notebooks/10*.ipynb))  ## every notebook, executed with this profile
+all-notebooks: $(TABLE) $(OUT)/tables/claims.md $(patsubst notebooks/%,$(OUT)/notebooks/%,$(wildcard notebooks/0[0-6]*.ipynb notebooks/10*.ipynb notebooks/1[23]*.ipynb))  ## every notebook, executed with this profile
 
 env: $(READY)  ## the locked environment in .venv
 
@@ -263,11 +294,22 @@ $(foreach one,$(ONES),$(call again_without,$(OUT)/metrics/$(one).json,$(call JUD
 $(patsubst %,$(OUT)/metrics/%-seed0.json,$(LIMITS)): $(OUT)/metrics/%-seed0.json: $(call CODE,evaluate) $(JUDGES) | $(READY)
 	$(ONE_THREAD) MAGGAN_PLAIN=1 $(PYTHON) -m maggan.evaluate $* $(PROFILE)
 
-$(TABLE): notebooks/09-table3.ipynb $(call CODE,09-table3) $(METRICS) $(PRINTED) | $(READY)
+$(TABLE): notebooks/09-table3.ipynb $(call CODE,09-table3) $(METRICS) $(PRINTED) $(wildcard $(OUT)/metrics/*.json) | $(READY)
 	$(call RUN,09-table3,$(call DONE,09-table3),profile=$(PROFILE),tables table3 $(PROFILE) >/dev/null)
 
 $(OUT)/tables/table1.md: $(call CODE,tables) $(patsubst %,$(OUT)/metrics/%-seed0.json,stgan maggan) $(OF_HALF) $(PRINTED) $(MEASURED) | $(READY)
 	$(PYTHON) -m maggan.tables table1 $(PROFILE) >/dev/null
+
+$(OUT)/learning/%-seed0.json: $(call CODE,learning) $(HERE)/%-seed0/weights.safetensors $(JUDGES) | $(READY)
+	$(ONE_THREAD) MAGGAN_PLAIN=1 $(PYTHON) -m maggan.learning $* $(PROFILE) >/dev/null
+	@touch $@
+
+# Figures are drawn from what is on the disk; they train nothing.
+$(OUT)/figures/%.png: $(call CODE,gallery) $(MEASURED) | $(READY)
+	$(ONE_THREAD) MAGGAN_PLAIN=1 $(PYTHON) -m maggan.gallery $* $(PROFILE) >/dev/null
+
+$(OUT)/report.html: $(call CODE,report) $(MEASURED) $(wildcard $(OUT)/figures/*.png $(OUT)/tables/*) | $(READY)
+	$(PYTHON) -m maggan.report $(PROFILE) >/dev/null
 
 $(OUT)/tables/table2.md: $(call CODE,tables) $(PRINTED) | $(READY)
 	$(PYTHON) -m maggan.tables table2 $(PROFILE) >/dev/null
@@ -283,9 +325,9 @@ of-half: $(if $(filter celeba,$(WORLD)),$(STORE)/.ready) | $(READY)
 $(OF_HALF): of-half
 	+@:
 
-# 01, 04, 06 and 10 take a profile; the others draw what they show
+# 01, 04, 06, 10, 12 and 13 take a profile; the others draw what they show
 $(OUT)/notebooks/%.ipynb: notebooks/%.ipynb $(STAMPS)/% $(FACES) $(JUDGES) | $(READY)
-	$(ONE_THREAD) $(PYTHON) -m maggan.notebook $< $@ $(if $(filter 01-% 04-% 06-% 10-%,$*),profile=$(PROFILE))
+	$(ONE_THREAD) $(PYTHON) -m maggan.notebook $< $@ $(if $(filter 01-% 04-% 06-% 1%,$*),profile=$(PROFILE))
 
 # ----------------------------------------------------------------------------------- masks of real photos
 
@@ -317,7 +359,7 @@ bench: $(READY)  ## speeds that the project relies on, as ratios
 	$(PYTHON) benchmarks/speed.py
 
 reference: $(TABLE)  ## make this run of the profile the reference that later tables are compared with
-	$(PYTHON) -m maggan.tables promote $(PROFILE)
+	$(PYTHON) -m maggan.reference $(PROFILE) $(if $(findstring command,$(origin ROWS)),$(ROWS))
 
 clean:  ## delete what was made for PROFILE (photos and their masks stay)
 	rm -rf $(HERE) $(OUT)

@@ -14,9 +14,10 @@ from typing import NamedTuple
 import pandas as pd
 
 from . import paths
-from .errors import cli
+from .errors import MagganError, cli
+from .learning import read_learning
+from .measured import command, read_metrics, resized
 from .profiles import profile as get_profile
-from .tables import command, read_metrics, resized
 
 HAIR = ("Bald", "Bangs", "Black_Hair", "Blond_Hair", "Brown_Hair")
 NEARLY = 0.10  # "hardly matters", "leaves as it is": within a tenth
@@ -67,10 +68,21 @@ class Runs:
         self.said.append(f"{key} of {slug}{f' at {at.size} px' if factor != 1 else ''} {value}")
         return value
 
+    def learnt(self, slug, share, key="accuracy_1.5"):
+        """A row's metric on validation faces after a share of its training; NotRun where its curve is missing."""
+        try:
+            points = read_learning(slug, self.profile)["points"]
+        except MagganError as error:
+            raise NotRun(str(error)) from None
+        point = min(points, key=lambda each: abs(each["iteration"] - share * points[-1]["iteration"]))
+        value = self.value(point["metrics"].get(key), slug, self.profile)
+        self.said.append(f"{key} of {slug} after {point['iteration']} iterations, validation faces, {value}")
+        return value
+
     def mean(self, slug, attributes, key):
         """The mean of a row's metric over some attributes; its interval is wide enough for any correlation."""
         each = self.row(slug, self.profile)["per_attribute"]
-        values = [self.value(each[name].get(key), slug, self.profile) for name in attributes]
+        values = [self.value(each.get(name, {}).get(key), slug, self.profile) for name in attributes]
         center = sum(value.value for value in values) / len(values)
         mean = Value(center, *(sum(value[end] for value in values) / len(values) for end in (1, 2)))
         self.said.append(f"{key} of {slug} on {', '.join(attributes)} {mean}")
@@ -101,8 +113,9 @@ class Runs:
         return Value(entry["value"], entry["low"], entry["high"])
 
     def lower(self, low, high, key, factor=1):
-        """Whether a metric of one row is below another's, intervals apart."""
-        return self.get(low, key, factor).minus(self.get(high, key, factor)).high < 0
+        """Whether a metric of one row is below another's, intervals apart; `key` may name one metric for each."""
+        a, b = (key, key) if isinstance(key, str) else key
+        return self.get(low, a, factor).minus(self.get(high, b, factor)).high < 0
 
     def ratio(self, a, b, key):
         """The ratio of two rows' metric, said too."""
@@ -172,6 +185,21 @@ def order_of_accuracy(runs):
     return all([runs.lower(a, b, "accuracy_1.5") for a, b in pairs])
 
 
+def sooner(runs):
+    rows = ("maggan-multilevel", "maggan")
+    return all([runs.learnt(rows[0], share).minus(runs.learnt(rows[1], share)).low > 0 for share in (0.5, 1)])
+
+
+def blending(runs):
+    seen = runs.lower("maggan", "maggan", ("seam", "seam_blended"))
+    return runs.lower("maggan", "maggan", ("mre_blended", "mre")) and seen
+
+
+def one_scale_fails_on_male(runs):
+    one, several = (runs.mean(row, ("Male",), "accuracy_1.5") for row in ("maggan", "maggan-multilevel"))
+    return one.minus(several).high < 0
+
+
 def missing(what):
     """A predicate of what cannot be measured yet."""
 
@@ -209,13 +237,11 @@ CLAIMS = (
     Claim("STGAN beats AttGAN in MRE, accuracy, PSNR and SSIM", "0.0627 against 0.0713, 85.8 against 64.9",
           stgan_beats_attgan),
     Claim("IcGAN and FaderNet have the lowest accuracy, STGAN and MagGAN the highest", "Fig. 6", order_of_accuracy),
-    Claim("multi-level discriminators reach higher accuracy sooner", "Fig. 9",
-          missing("there are no multi-level discriminators yet")),
+    Claim("multi-level discriminators reach higher accuracy sooner", "Fig. 9, at 1024 px", sooner),
     Claim("raters prefer MagGAN, more so with hats", "55.7 % against 41.5 %, with hats 59.2 % against 37.7 %",
           missing("no ratings yet")),
-    Claim("blending lowers MRE further and adds visible seams", "section 3.3", missing("seams are not yet measured")),
-    Claim("one discriminator of the whole high-resolution image fails on Male", "Fig. 9",
-          missing("there are no multi-level discriminators yet")),
+    Claim("blending lowers MRE further and adds visible seams", "section 3.3", blending),
+    Claim("one discriminator of the whole image fails on Male", "Fig. 9, at 1024 px", one_scale_fails_on_male),
 )  # fmt: skip
 
 
@@ -249,7 +275,10 @@ def write_claims(profile):
     lines += ["| " + " | ".join(map(str, row)) + " |" for row in frame.itertuples(index=False)]
     counts = ", ".join(f"{count} {verdict}" for verdict, count in frame.verdict.value_counts().items())
     said = [f"{profile.name}: {profile.note}."] if profile.note else []
-    said += [f"{counts}. Intervals are over test images, one seed."]
+    several = [f"{slug} ({len(run['seeds'])})" for slug, run in read_metrics(profile, "yours").items()
+               if len(run["seeds"]) > 1]  # fmt: skip
+    said += [f"{counts}. Faces of {profile.size} px. Intervals are over test images, and over seeds for the rows with "
+             f"several: {', '.join(several) or 'none'}."]  # fmt: skip
     text = "\n".join(lines) + "\n\n" + "\n".join(f"- {line}" for line in said) + "\n"
     for kind, content in (("json", json.dumps(verdicts, indent=1) + "\n"), ("md", text)):
         with paths.replacing(folder / f"claims.{kind}") as partial:

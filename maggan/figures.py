@@ -24,6 +24,22 @@ PART_COLOURS = dict(zip(PARTS, (
     "#e08214", "#8b0000", "#e41a1c", "#fb6a6a", "#dfc27d", "#ffee66", "#5e4fa2", "#4d2f17", "#1b9e77",
 ), strict=True))  # fmt: skip
 
+# One colour a row, the same in every figure: a hue for each system (Okabe and Ito's, which colour-blind readers can
+# tell apart), lighter and darker ones for its variants.
+ROW_COLOURS = {
+    "icgan": "#cc79a7", "fadernet": "#e69f00", "stargan": "#56b4e9", "attgan": "#009e73",
+    "stgan": "#0072b2", "stgan-cycle": "#8fbfe0", "stgan-mre": "#00375a",
+    "maggan": "#d55e00", "maggan-no-mre": "#f0b48a", "maggan-no-spade": "#8a3c00", "maggan-seg": "#e8896a",
+    "maggan-multilevel": "#7b1e3a", "maggan-mre10": "#f6cdb1", "maggan-mre50": "#e58a4a", "maggan-mre200": "#5e2a00",
+    "true-edit": "#555555", "no-edit": "#aaaaaa",
+}  # fmt: skip
+SYSTEMS_IN_ORDER = ("icgan", "fadernet", "stargan", "attgan", "stgan", "maggan")  # Fig. 6's
+
+
+def short_title(slug):
+    """A row's name in figures: without its number in Table 3."""
+    return {"true-edit": "true edit", "no-edit": "no edit"}.get(slug) or TITLES[slug].split(") ")[-1]
+
 
 def styled(draw):
     """Draw with the shared style, and leave showing the figure to whoever asked for it."""
@@ -103,14 +119,24 @@ def attribute_rates(attributes, others=None):
     return figure
 
 
-def grouped_bars(axes, bars, errors=None):
-    """Bars over the 13 attributes, side by side for each label of {label: values (13,)}."""
+def grouped_bars(axes, bars, errors=None, colours=None, names=ATTRIBUTES):
+    """Bars over the 13 attributes, or other names, side by side for each label of {label: values}."""
     width = 0.8 / len(bars)
     for k, (label, values) in enumerate(bars.items()):
-        where = np.arange(len(ATTRIBUTES)) + (k - (len(bars) - 1) / 2) * width
-        axes.bar(where, values, width, label=label, yerr=(errors or {}).get(label), error_kw={"lw": 0.7})
-    axes.set_xticks(range(len(ATTRIBUTES)), ATTRIBUTES, rotation=35, ha="right")
+        where = np.arange(len(names)) + (k - (len(bars) - 1) / 2) * width
+        look = dict(yerr=(errors or {}).get(label), color=(colours or {}).get(label), error_kw={"lw": 0.7})
+        axes.bar(where, values, width, label=label, **look)
+    axes.set_xticks(range(len(names)), names, rotation=35, ha="right")
     axes.legend(ncols=len(bars), loc="lower right", bbox_to_anchor=(1, 1))
+
+
+def values_of(entries, factor=1):
+    """Entries of metrics as (values, errors (2, n) for matplotlib); nan where nothing was measured."""
+    value, low, high = (
+        np.array([np.nan if each is None or each[end] is None else factor * each[end] for each in entries])
+        for end in ("value", "low", "high")
+    )
+    return value, np.nan_to_num(np.stack([value - low, high - value]).clip(0))
 
 
 @styled
@@ -201,15 +227,10 @@ def attribute_bars(rows, key="accuracy_1.5", label="accuracy at strength 1.5, %"
     """One metric for each attribute and row, with its interval: rows is {slug: metrics JSON}."""
     bars, errors = {}, {}
     for slug, result in rows.items():
-        entries = [result["per_attribute"][name][key] for name in ATTRIBUTES]
-        value, low, high = (
-            np.array([np.nan if each[end] is None else factor * each[end] for each in entries])
-            for end in ("value", "low", "high")
-        )
-        title = TITLES.get(slug, slug)
-        bars[title], errors[title] = value, np.nan_to_num(np.stack([value - low, high - value]).clip(0))
+        entries = [result["per_attribute"][name].get(key) for name in ATTRIBUTES]
+        bars[short_title(slug)], errors[short_title(slug)] = values_of(entries, factor)
     figure, axes = plt.subplots(figsize=(9, 2.8))
-    grouped_bars(axes, bars, errors)
+    grouped_bars(axes, bars, errors, {short_title(slug): ROW_COLOURS[slug] for slug in rows})
     axes.set(ylabel=label)
     return figure
 
@@ -231,17 +252,23 @@ def judge_bars(report):
 @styled
 def trade_off(values):
     """MRE against accuracy at 1.5, a point a row and source, from `tables.values`."""
+    yours = set(values[(values.source == "yours") & (values.metric == "mre")].row)
     figure, axes = plt.subplots(figsize=(6, 3.4))
-    for colour, source in (("0.6", "paper"), ("C0", "reference"), ("C1", "yours")):
+    for marker, face, source in (("s", False, "paper"), ("^", False, "reference"), ("o", True, "yours")):
         some = values[values.source == source].pivot(index="row", columns="metric", values="value")
         if not {"mre", "accuracy_1.5"} <= set(some.columns):
             continue
         some = some[["accuracy_1.5", "mre"]].dropna()
-        axes.scatter(some["accuracy_1.5"], some["mre"], color=colour, label=source, s=18)
         for slug, point in some.iterrows():
-            axes.annotate(slug, point, xytext=(4, 2), textcoords="offset points", fontsize=6, color=colour)
+            colour = ROW_COLOURS[slug]
+            axes.scatter(*point, 22, colour if face else "none", marker, edgecolors=colour)
+            if source == "yours" or slug not in yours:
+                place = dict(xytext=(5, 2), textcoords="offset points", fontsize=7, color=colour)
+                axes.annotate(short_title(slug), point, **place)
     axes.set(xlabel="accuracy at strength 1.5, %", ylabel="MRE (paper: its own pixel range)")
-    axes.legend()
+    looks = (("s", "none", "paper"), ("^", "none", "reference"), ("o", "0.3", "yours"))
+    axes.legend(handles=[axes.scatter([], [], 22, face, marker, edgecolors="0.3", label=source)
+                         for marker, face, source in looks])  # fmt: skip
     return figure
 
 

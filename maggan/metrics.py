@@ -1,6 +1,8 @@
 """What is measured on faces and their edits: eq. 2, accuracy, PSNR, SSIM, Frechet distance, intervals."""
 
+import math
 from functools import lru_cache
+from statistics import NormalDist
 
 import numpy as np
 import torch
@@ -19,11 +21,28 @@ def mre_of_flips(images, edits, parts, attributes, table="paper"):
     images (B, 3, H, W) in [-1, 1]; edits (B, 13, 3, H, W), one flip each; parts (B, 19, H, W) of the source;
     attributes (B, 13) of the source in {0, 1}. Returns (B, 13), means over pixels and colour channels.
     """
+    preserved = preserved_of_flips(parts, attributes, table)
+    change = (edits - images.unsqueeze(1)).abs()  # (B, 13, 3, H, W)
+    return (preserved * change).mean(dim=(2, 3, 4))
+
+
+def preserved_of_flips(parts, attributes, table="paper"):
+    """The preserved masks of the 13 single flips: (B, 19, H, W), (B, 13) -> (B, 13, 1, H, W)."""
     plus, minus = influence_regions(parts, table)
     strengthened = attributes[:, :, None, None] == 0
-    preserved = 1 - torch.where(strengthened, plus, minus)  # (B, 13, H, W)
-    change = (edits - images.unsqueeze(1)).abs()  # (B, 13, 3, H, W)
-    return (preserved.unsqueeze(2) * change).mean(dim=(2, 3, 4))
+    return (1 - torch.where(strengthened, plus, minus)).unsqueeze(2)
+
+
+def rim_energy(images, preserved):
+    """Gradient energy of images on the rim of a mask: squared differences of neighbours where the mask changes.
+
+    images (..., 3, H, W), preserved (..., 1, H, W); returns (...). An edit's over its source's is the seam score
+    of reading 20: 1 where the rim is as smooth as in the source, more where there is a seam.
+    """
+    energy = 0
+    for dim in (-1, -2):
+        energy = energy + (preserved.diff(dim=dim).abs() * images.diff(dim=dim).square()).sum(dim=(-3, -2, -1))
+    return energy
 
 
 def mre(images, edits, parts, attributes, table="paper"):
@@ -106,6 +125,24 @@ def frechet_distance(features_a, features_b):
     return frechet_of_statistics(*feature_statistics(features_a), *feature_statistics(features_b))
 
 
+def kernel_distance(features_a, features_b, seed=0):
+    """Kernel distance (KID) between features (N, D) and (M, D) by clean-fid's own function, its subsets by `seed`.
+
+    Returns a float; NumPy's global random state, which that function draws from, is left as it was. Raises
+    MagganError where clean-fid is not installed.
+    """
+    try:
+        from cleanfid.fid import kernel_distance as cleanfid_distance
+    except ImportError:
+        raise MagganError("the kernel distance needs clean-fid: pip install clean-fid==0.1.35") from None
+    state = np.random.get_state()
+    np.random.seed(seed)
+    try:
+        return float(cleanfid_distance(np.asarray(features_a, np.float64), np.asarray(features_b, np.float64)))
+    finally:
+        np.random.set_state(state)
+
+
 def frechet_deviation(faces, edits, resamples, seed=0):
     """Bootstrap standard deviation of the Frechet distance, resampling test images with all their edits.
 
@@ -168,3 +205,28 @@ def bootstrap_interval(values, weights=None, resamples=RESAMPLES, seed=0, level=
     resampled = ratio(sums[:, :k], sums[:, k:])
     low, high = np.nanquantile(resampled, [(1 - level) / 2, (1 + level) / 2])
     return float(ratio(values.sum(axis=0), weights.sum(axis=0))), float(low), float(high), n
+
+
+def wilson_interval(successes, n, level=0.95):
+    """Share of successes in n independent trials and Wilson's interval: (value, low, high), nan where n is 0.
+
+    For the flips of one attribute, one a face: there the bootstrap's interval has no width when all succeed.
+    """
+    if n == 0:
+        return float("nan"), float("nan"), float("nan")
+    z, share = NormalDist().inv_cdf((1 + level) / 2), successes / n
+    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
+    reach = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    return share, centre - reach, centre + reach
+
+
+def success_within(errors, successes, limit):
+    """The area under a success-preservation curve: mean success over all budgets of MRE from 0 to `limit`.
+
+    errors, successes (K,), MRE and accuracy at K strengths. Within a budget counts the best success of what lies on the
+    curve there, points joined by straight lines; none where the budget is below every point. Returns a float in [0, 1].
+    """
+    order = np.argsort(errors, kind="stable")
+    errors, best = np.asarray(errors)[order], np.maximum.accumulate(np.asarray(successes)[order])
+    budgets = np.linspace(0, limit, 201)
+    return float(np.interp(budgets, errors, best, left=0.0).mean())

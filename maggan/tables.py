@@ -1,24 +1,21 @@
 """The paper's tables beside ours: the paper's numbers, the reference run's and yours, with intervals.
 
-`python -m maggan.tables table1|table2|table3 PROFILE` prints one and writes CSV, Markdown, LaTeX and a picture;
-`python -m maggan.tables promote PROFILE` makes a finished run the reference.
+`python -m maggan.tables table1|table2|table3 PROFILE` prints one and writes CSV, Markdown, LaTeX and a picture.
 """
 
 import argparse
 import json
-import os
-import shutil
 from typing import NamedTuple
 
 import pandas as pd
 
 from . import paths
-from .errors import MagganError, cli, nearest
-from .evaluate import add_fid, metrics_file
-from .profiles import PROFILES, Profile
+from .errors import cli, nearest
+from .measured import EXTRA_ROWS, command, read_metrics, resized
+from .profiles import Profile
 from .profiles import profile as get_profile
 from .tableformats import latex, markdown, picture
-from .variants import ROWS, VARIANTS, deviations
+from .variants import deviations
 
 TABLES = ("table1", "table2", "table3")
 
@@ -32,7 +29,6 @@ COLUMNS = (
     ("PSNR", "psnr", "psnr", 1, 2),
     ("SSIM", "ssim", "ssim", 1, 3),
 )
-EXTRA_ROWS = {"true-edit": "true edit (floor)", "no-edit": "no edit"}
 # What the paper's Table 3 says of MRE: the first is lower than the second.
 ORDER = (
     ("stgan-mre", "stgan"), ("maggan-no-mre", "stgan"), ("maggan", "stgan"),
@@ -65,34 +61,6 @@ def lines_of(table, profile):
     extra = {slug: title for slug, title in EXTRA_ROWS.items() if profile.world == "drawn" or slug != "true-edit"}
     rows = [Line(row["method"], row["row"], profile, row) for row in printed]
     return rows + [Line(title, slug, profile, {}) for slug, title in extra.items()]
-
-
-def resized(profile, factor):
-    """The profile of the same world at another size, or None."""
-    if factor == 1:
-        return profile
-    own = profile.name == f"{profile.world}{profile.size}"  # "smoke" has no other sizes
-    return PROFILES.get(f"{profile.world}{factor * profile.size:g}") if own else None
-
-
-def read_metrics(profile, source):
-    """The metrics of the rows that were run: {slug: JSON}; `source` is "reference" or "yours"."""
-    folder = (paths.reference() if source == "reference" else paths.results()) / profile.name / "metrics"
-    found = {}
-    for slug in [*ROWS, *EXTRA_ROWS]:
-        file = folder / metrics_file(slug, profile).name
-        if file.exists():
-            try:
-                found[slug] = add_fid(file) if source == "yours" else json.loads(file.read_text())
-            except ValueError:
-                raise MagganError(f"{file} is damaged; delete it and run: {command(slug, profile)}") from None
-    return found
-
-
-def command(slug, profile):
-    """What trains and evaluates a row."""
-    photos = " CELEBA=folder" if profile.world == "celeba" else ""
-    return f"make row ROW={slug} PROFILE={profile.name}{photos}"
 
 
 def values(table, profile):
@@ -145,6 +113,7 @@ def as_text(table, profile):
         run = read_metrics(line.profile, "yours").get(line.slug)
         cells["", "run"] = (
             f"{run['faces']} faces" + (f", {run['iterations']} iterations" if "iterations" in run else "")
+            + (f", {len(run['seeds'])} seeds" if len(run["seeds"]) > 1 else "")
             if run else f"not run: {command(line.slug, line.profile)}"
         )  # fmt: skip
     frame = pd.DataFrame(rows).T
@@ -183,8 +152,9 @@ def notes(table, profile):
     paper_size = " at 256 px" if table == "table3" else ""
     lines += [
         f"Yours and reference: {profile.world} faces{size}; the paper: CelebA{paper_size}, so compare "
-        "the order of rows, not the numbers. ± is half the 95 % interval over test images; † lies outside the "
-        "reference's interval; – was not measured.",
+        "the order of rows, not the numbers. ± is half the 95 % interval: over test images (bootstrap), or over seeds "
+        "(Student's t) where the last column names several; † lies outside the reference's interval; – was not "
+        "measured.",
         f"MRE: pixel range [-1, 1], 13 single flips at strength 1.0, relation table {', '.join(relations) or 'paper'}, "
         "always with the parser's (drawn faces: the true) masks. Acc.: flips at strength 1.0 and 1.5, conflicts "
         "released as in STGAN's test; the paper names no strength and stands beside 1.5, STGAN's published protocol. "
@@ -263,54 +233,12 @@ def write_table(table, profile):
     return folder / f"{table}.md"
 
 
-def promote(profile, rows=tuple(VARIANTS)):
-    """Make your finished run of a profile the reference: metrics, tables and what it ran on.
-
-    `rows` must all be finished. Returns results/reference/<profile>. Raises MagganError naming the first
-    row that is missing.
-    """
-    profile = get_profile(profile)
-    yours = read_metrics(profile, "yours")
-    for slug in rows:
-        if slug not in yours:
-            raise MagganError(f"{metrics_file(slug, profile)} is not there, so nothing was promoted: "
-                              f"{command(slug, profile)}")  # fmt: skip
-    judges = metrics_file("x", profile).with_name("judges.json")
-    if not judges.exists():
-        raise MagganError(f"{judges} is not there, so nothing was promoted: python -m maggan.judges {profile.name}")
-    target = paths.reference() / profile.name
-    files = [metrics_file(slug, profile) for slug in yours] + [judges]
-    seconds = {slug: run.get("wall_seconds", {}) for slug, run in yours.items()}
-    machine = {
-        "cores": os.cpu_count(),
-        "device": sorted({run["device"] for run in yours.values()}),
-        "wall_seconds": {**seconds, "judges": json.loads(judges.read_text())["wall_seconds"]},
-    }
-    copy_into(target / "metrics", files)
-    tables = write_table("table3", profile).parent  # now yours and the reference are the same
-    copy_into(target / "tables", sorted(tables.glob("table3.*")))
-    with paths.replacing(target / "machine.json") as partial:
-        partial.write_text(json.dumps(machine, indent=1, sort_keys=True) + "\n")
-    return target
-
-
-def copy_into(folder, files):
-    for file in files:
-        with paths.replacing(folder / file.name) as partial:
-            shutil.copyfile(file, partial)
-
-
 def main():
-    about = "Tables 1 to 3, and the reference run."
-    parser = argparse.ArgumentParser(prog="python -m maggan.tables", description=about)
-    parser.add_argument("what", choices=[*TABLES, "promote"])
+    parser = argparse.ArgumentParser(prog="python -m maggan.tables", description="Tables 1 to 3.")
+    parser.add_argument("table", choices=TABLES)
     parser.add_argument("profile")
-    parser.add_argument("rows", nargs="*", help="promote: the rows that must be finished (default: all seven)")
     args = parser.parse_args()
-    if args.what == "promote":
-        print(promote(args.profile, tuple(args.rows) or tuple(VARIANTS)))
-    else:
-        print(write_table(args.what, args.profile).read_text(encoding="utf-8"))
+    print(write_table(args.table, args.profile).read_text(encoding="utf-8"))
 
 
 if __name__ == "__main__":

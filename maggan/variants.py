@@ -75,7 +75,8 @@ RECIPES = {
 
 
 # Where a peer is trained differently from the recipe. On "stgan", as its authors did. On "small", FaderNet's latent
-# loss has two thousand steps instead of a million to drive the attributes out of the latent, and so a larger weight.
+# loss has two thousand steps instead of a million to drive the attributes out of the latent, and so a larger weight;
+# IcGAN's GAN draws noise on batches of 8, and its networks are cheap enough for 32.
 PEER_RECIPES = {
     "stgan": {
         "stargan": {"rate_g": 1e-4, "rate_d": 1e-4, "batch": 16, "decay": "linear"},
@@ -84,6 +85,7 @@ PEER_RECIPES = {
     },
     "small": {
         "fadernet": {"lambda_lat": 0.01},
+        "icgan": {"batch": 32, "rate_g": 5e-4, "rate_d": 5e-4},
     },
 }
 

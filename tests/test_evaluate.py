@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from maggan import evaluate, metrics
+from maggan import evaluate, metrics, summaries
 from maggan.attributes import ATTRIBUTES, PARTS
 from maggan.data import Faces
 from maggan.errors import MagganError
@@ -120,8 +120,114 @@ def test_leakage_is_the_change_outside_over_the_change_inside():
     outside = torch.tensor([[0.1] * 13, [0.1] * 13, [0.2] * 13, [0.0] * 13]).numpy()
     attributes = torch.zeros(4, 13).numpy()
     taken = {"attributes": attributes, "hat": attributes[:, 0] > 0, "mre": outside, "change": inside + outside}
-    leakage = evaluate.summarise(taken)["metrics"]["leakage"]
+    leakage = summaries.summarise(taken)["metrics"]["leakage"]
     assert leakage["value"] == pytest.approx(0.4 / 0.4)
+
+
+def test_the_curve_follows_the_strength_and_its_area_counts_what_is_reachable(bench, monkeypatch):
+    monkeypatch.setattr(summaries, "CURVE_FACES", 20)
+    monkeypatch.setattr(evaluate, "CURVE_FACES", 20)
+    result = evaluate.evaluate("stgan", bench, device="cpu", generator=Editor(gain=0.8, threshold=0.4))
+    curve = {point["strength"]: point for point in result["curve"]}
+    assert list(curve) == list(summaries.CURVE) and all(point["mre"]["n"] == 20 * 13 for point in curve.values())
+    assert curve[0.25]["accuracy"]["value"] == 0 and curve[1.0]["accuracy"]["value"] == 1
+    for strength in (0.5, 1.0, 2.0):  # all faces of bars are hat, so every change is an error
+        assert curve[strength]["mre"]["value"] == pytest.approx(0.8 * strength * BAR / SIZE, rel=1e-4)
+    assert result["metrics"]["mre_1.5"]["value"] == pytest.approx(1.2 * BAR / SIZE, rel=1e-4)
+    assert not {"mre_0.25", "accuracy_2.0"} & set(result["metrics"])
+    # 0 up to the MRE of strength 0.5, where nothing is reached yet; all from that of 1.0 on; straight between
+    error = 0.8 * BAR / SIZE
+    expected = 1 - (error / 2 + error) / 2 / summaries.LARGEST_ERROR
+    assert result["metrics"]["area"]["value"] == pytest.approx(expected, abs=0.01)
+
+
+def test_success_within_takes_the_best_of_what_a_budget_allows():
+    assert metrics.success_within([0.0, 0.0], [0.3, 0.5], 0.1) == pytest.approx(0.5)
+    assert metrics.success_within([0.2, 0.3], [0.9, 1.0], 0.1) == 0  # every point is beyond the budgets
+    turned = metrics.success_within([0.02, 0.04, 0.06], [0.2, 0.8, 0.4], 0.1)  # more strength, less success
+    assert turned == pytest.approx((0.02 * 0.5 + 0.06 * 0.8) / 0.1, abs=0.01)
+
+
+def test_blending_takes_the_change_outside_and_leaves_a_seam():
+    preserved = torch.zeros(1, 13, 1, 8, 8)
+    preserved[..., 4:] = 1  # the right half is to be left alone
+    ramp = torch.linspace(-0.5, 0.5, 8).expand(1, 13, 3, 8, 8)
+    shifted = ramp + 0.3
+    mixed = preserved * ramp + (1 - preserved) * shifted
+    energies = [metrics.rim_energy(picture, preserved) for picture in (ramp, shifted, mixed)]
+    assert torch.allclose(energies[0], energies[1])  # an even change has no seam
+    step = 1 / 7
+    assert torch.allclose(energies[2] / energies[0], torch.full((1, 13), (step - 0.3) ** 2 / step**2), rtol=1e-4)
+    zero = metrics.rim_energy(ramp, torch.ones_like(preserved))
+    assert (zero == 0).all()  # a mask without a rim
+
+
+def test_blending_and_seams_of_a_row(bench, monkeypatch):
+    faces = evaluate.open_faces(bench, "test")
+    half = torch.zeros(FACES, len(PARTS), SIZE, SIZE, dtype=torch.uint8)
+    half[:, PARTS.index("hat"), :, : SIZE // 2] = 255
+    half[:, PARTS.index("skin"), :, SIZE // 2 :] = 255
+    fetch, ramp = faces._fetch, torch.arange(100, 100 + SIZE, dtype=torch.uint8)
+
+    def in_halves(numbers, keys):
+        found = fetch(numbers, keys)
+        if "parts" in keys:
+            found["parts"] = half[numbers]
+        found["images"] = found["images"].clone()
+        found["images"][:, :, 13 * BAR :] = ramp  # a rim has something to be compared with
+        return found
+
+    monkeypatch.setattr(faces, "_fetch", in_halves)
+    result = evaluate.evaluate("stgan", bench, device="cpu", generator=Editor(leak=0.3))
+    pale = result["per_attribute"]["Pale_Skin"]  # may change skin, the right half
+    assert pale["mre_blended"]["value"] == pytest.approx(0, abs=1e-6) and pale["mre"]["value"] > 0.02
+    step = 2 / 255  # of the ramp, in [-1, 1]
+    assert pale["seam"]["value"] == pytest.approx(1, rel=1e-3)
+    assert pale["seam_blended"]["value"] > ((0.3 - step) / step) ** 2 * 0.9
+    hair = result["per_attribute"]["Black_Hair"]  # no hair anywhere: no rim to have a seam on
+    assert hair["seam"]["value"] is None and hair["seam"]["n"] == 0
+
+
+def test_adding_and_removing_are_apart_in_mre_too(bench):
+    class OnlyAdds(Editor):
+        def __call__(self, images, att_diff, parts, attributes):
+            return super().__call__(images, att_diff.clamp(min=0), parts, attributes)
+
+    result = evaluate.evaluate("stgan", bench, device="cpu", generator=OnlyAdds())
+    assert value(result, "mre_remove") == 0 and value(result, "mre_add") == pytest.approx(BAR / SIZE, rel=1e-4)
+
+
+def test_a_row_that_returns_no_numbers_is_refused(bench):
+    class Broken(Editor):
+        def __call__(self, images, att_diff, parts, attributes):
+            return images * float("nan")
+
+    with pytest.raises(MagganError, match="row stgan: .* is not a number"):
+        evaluate.evaluate("stgan", bench, device="cpu", generator=Broken())
+    assert not evaluate.metrics_file("stgan", bench).exists()
+
+
+def test_single_attributes_have_wilsons_interval(bench):
+    result = evaluate.evaluate("stgan", bench, device="cpu", generator=Editor())
+    entry = result["per_attribute"]["Male"]["accuracy_1.0"]
+    assert entry["value"] == 1 and entry["low"] == pytest.approx(FACES / (FACES + 1.96**2), rel=1e-3)
+    assert entry["interval"].startswith("Wilson")
+    share, low, high = metrics.wilson_interval(15, 40)
+    assert (share, low, high) == pytest.approx((0.375, 0.2422, 0.5297), abs=1e-4)  # by hand
+
+
+def test_cost_counts_parameters_and_multiply_adds(bench):
+    class OneConvolution(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = torch.nn.Conv2d(3, 3, 3, padding=1)
+
+        def forward(self, images, att_diff, parts, attributes):
+            return self.layer(images)
+
+    found = evaluate.cost(OneConvolution(), evaluate.open_faces(bench, "test"), "cpu")
+    assert found == {"parameters": 3 * 3 * 9 + 3, "multiply_adds": SIZE * SIZE * 3 * 3 * 9}
+    assert evaluate.cost(evaluate.NoEdit(), None, "cpu") == {"parameters": 0, "multiply_adds": 0}
 
 
 def test_success_by_a_bad_reconstruction_is_not_readable(bench):
@@ -173,7 +279,7 @@ def test_same_seed_twice_is_the_same_file_but_for_times(bench):
     for _ in range(2):
         evaluate.evaluate("stgan", bench, device="cpu", generator=Editor())
         result = json.loads(file.read_text())
-        assert result.pop("wall_seconds")
+        assert set(result.pop("wall_seconds")) == {"train", "evaluate", "edit"} and "peak_memory_mb" in result
         texts.append((json.dumps(result), file.with_suffix(".npz").read_bytes()))
     assert texts[0] == texts[1]
 
@@ -187,12 +293,13 @@ def test_fid_is_filled_in_where_clean_fid_is_installed(bench, monkeypatch):
         result = evaluate.evaluate("stgan", bench, device="cpu", generator=Editor())
         assert "fid" not in result["metrics"] and "clean-fid" in result["notes"][0]
     file = evaluate.metrics_file("stgan", bench)
-    filled = evaluate.add_fid(file)
+    filled = summaries.add_fid(file)
     direct = evaluate.evaluate("stgan", bench, device="cpu", generator=Editor())
     assert filled["notes"] == direct["notes"] == []
     assert filled["metrics"]["fid"] == pytest.approx(direct["metrics"]["fid"])
     fid = filled["metrics"]["fid"]
     assert fid["low"] < fid["value"] < fid["high"]
+    assert filled["metrics"]["kid"] == direct["metrics"]["kid"]
 
 
 def test_frechet_deviation_is_of_the_distance_that_clean_fid_gives():

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from maggan import dependencies
+from maggan import dependencies, variants
 from maggan.paths import ROOT
 from maggan.variants import VARIANTS
 
@@ -177,9 +177,9 @@ def products(tree, profile):
         found += [tree / "runs/parser/parser.safetensors", tree / "runs/masks/store.json", tree / "runs/masks/.ready"]
     found += [here / "faces/.ready", here / "judges/classifier.safetensors", here / "judges/.ready"]
     for row in VARIANTS:
-        found += [here / f"{row}-seed0/weights.safetensors", out / f"notebooks/07-train-a-row-{row}.ipynb"]
+        found += [here / f"{row}-seed0/weights.safetensors", out / f"notebooks/07-train-a-row-{row}-seed0.ipynb"]
     for row in VARIANTS:
-        found += [out / f"metrics/{row}-seed0.json", out / f"notebooks/08-evaluate-a-row-{row}.ipynb"]
+        found += [out / f"metrics/{row}-seed0.json", out / f"notebooks/08-evaluate-a-row-{row}-seed0.ipynb"]
     found += [out / f"metrics/{row}-seed0.json" for row in ("no-edit", "true-edit")[: 1 + drawn]]
     return [*found, out / "tables/table3.md"]
 
@@ -400,8 +400,8 @@ def test_a_named_parser_must_be_there(with_photos):
 
 def test_notebooks_get_the_profile_where_they_have_one(tree):
     told = make(tree, "-n", "all-notebooks", "PROFILE=drawn128").stdout
-    runs = dict(re.findall(r"maggan\.notebook (notebooks/(?:0[0-6]|1[01])\S+) \S+(.*)", told))
-    assert len(runs) == 9
+    runs = dict(re.findall(r"maggan\.notebook (notebooks/(?:0[0-6]|1[0-3])\S+) \S+(.*)", told))
+    assert len(runs) == 11
     for notebook, parameters in runs.items():
         assert ("profile=drawn128" in parameters) == ('"profile = ' in (ROOT / notebook).read_text()), notebook
 
@@ -443,6 +443,49 @@ def test_a_copy_of_the_tree_and_a_python_of_ones_own_are_enough(tmp_path, profil
     )
     assert f"table3 is up to date: results/{profile}/tables/table3.md" in make(tree, *command).stdout
     assert (tree / "ran.txt").read_text().split("\n")[:-1] == ran and not (tree / ".venv").exists()
+
+
+def test_seeds_are_trained_and_judged_apart(tree):
+    told = make(tree, "-n", "rows", "PROFILE=drawn64", "ROWS=maggan-seg", "SEEDS=0 7").stdout
+    runs = re.findall(r"notebooks/(0[78]).* (\S+/0[78]-\S+) row=(\S+) profile=drawn64 seed=(\d+)", told)
+    assert [(number, row, seed) for number, _, row, seed in sorted(runs)] == [
+        ("07", "maggan-seg", "0"), ("07", "maggan-seg", "7"), ("08", "maggan-seg", "0"), ("08", "maggan-seg", "7"),
+    ]  # fmt: skip
+    assert all(file.endswith(f"{row}-seed{seed}.ipynb") for _, file, row, seed in runs)
+    wrong = make(tree, "rows", "SEEDS=0,1", check=False)
+    assert wrong.returncode == 2 and 'SEEDS is "0,1"; name whole numbers' in wrong.stderr
+
+
+def test_all_trains_every_row_once_and_three_seeds_of_two(tree):
+    told = make(tree, "-n", "all", "PROFILE=drawn64").stdout
+    trained = re.findall(r"row=(\S+) profile=drawn64 seed=(\d+)", "\n".join(re.findall(r".*/07-train.*", told)))
+    several = [(row, seed) for row in ("stgan", "maggan") for seed in "12"]
+    assert sorted(trained) == sorted([(row, "0") for row in set(variants.ROWS) - ROWS] + several)
+    halves = re.findall(r"row=(\S+) profile=drawn32 seed=0", "\n".join(re.findall(r".*/07-train.*", told)))
+    assert sorted(halves) == ["attgan", "stgan"]
+    for figure in ("fig1", "fig9", "sweep", "truth"):
+        assert re.search(rf"maggan\.gallery {figure} drawn64", told)
+    assert "maggan.report drawn64" in told
+    few = make(tree, "-n", "all", "PROFILE=drawn128", "ROWS=stgan maggan", "SEEDS=3").stdout
+    assert sorted(set(re.findall(r"row=(\S+) profile=drawn128 seed=(\d+)", few))) == [("maggan", "3"), ("stgan", "3")]
+    assert not re.search(r"gallery (fig9|sweep)", few) and "gallery fig8" in few
+
+
+def test_a_figure_is_drawn_once_and_again_for_another_colour_without_training(tree):
+    figure = tree / "results/drawn64/figures/fig6.png"
+
+    def told():
+        return planned(tree, goal="fig6")
+
+    assert told() == ["gallery fig6"]
+    figure.parent.mkdir(parents=True)
+    figure.touch()
+    for time, file in enumerate((*(tree / "runs/.code").rglob("*"), figure), 1000):
+        os.utime(file, (time, time))
+    assert told() == []
+    style = tree / "maggan/figures.py"
+    style.write_text(style.read_text().replace('"maggan": "#d55e00"', '"maggan": "#123456"'))
+    assert told() == ["gallery fig6"]
 
 
 def test_make_alone_prints_every_target():

@@ -6,6 +6,7 @@ import pytest
 from maggan import paths, tables
 from maggan.errors import MagganError
 from maggan.profiles import profile
+from maggan.reference import promote
 from maggan.variants import TITLES, VARIANTS
 
 
@@ -125,17 +126,17 @@ def test_promote_refuses_an_unfinished_run(folders):
     yours, reference = folders
     save(yours, {"stgan": run(0.05)})
     with pytest.raises(MagganError, match="make row ROW=stgan-cycle PROFILE=drawn64"):
-        tables.promote("drawn64")
+        promote("drawn64")
     assert not reference.exists()
 
 
 def test_promote_copies_metrics_tables_and_machine(folders):
     yours, reference = folders
     save(yours, {slug: run(0.05) for slug in VARIANTS})
-    assert tables.promote("drawn64") == reference
+    assert promote("drawn64") == reference
     machine = json.loads((reference / "machine.json").read_text())
     assert machine["device"] == ["cpu, 1 thread(s)"] and machine["cores"] >= 1
-    assert machine["wall_seconds"]["maggan"] == {"train": 100.0, "evaluate": 9.0}
+    assert machine["wall_seconds"]["maggan-seed0"] == {"train": 100.0, "evaluate": 9.0}
     for name in ("metrics/maggan-seed0.json", "metrics/judges.json", "tables/table3.csv"):
         assert (reference / name).read_bytes() == (yours / name).read_bytes()
     values = tables.values("table3", "drawn64")
@@ -145,7 +146,7 @@ def test_promote_copies_metrics_tables_and_machine(folders):
 def test_partial_run_can_be_promoted_by_naming_its_rows(folders):
     yours, reference = folders
     save(yours, {"stgan": run(0.05), "maggan": run(0.02)})
-    tables.promote("drawn64", rows=("stgan", "maggan"))
+    promote("drawn64", rows=("stgan", "maggan"))
     assert "not run" in (reference / "tables" / "table3.md").read_text()
 
 

@@ -1,0 +1,119 @@
+"""How a row learns: success and error of the snapshots that its training kept, on validation faces.
+
+`python -m maggan.learning ROW PROFILE` measures them; Figure 9 and the claims about it are drawn from the result.
+"""
+
+import argparse
+import json
+from collections import defaultdict
+
+import numpy as np
+import torch
+
+from . import paths
+from .attributes import ATTRIBUTES
+from .checkpoints import load_generator, run_folder
+from .data import open_faces
+from .errors import MagganError, cli
+from .evaluate import FACES_AT_ONCE, flipped, load_row, measure_strength, released_edits
+from .judges import load_judges
+from .profiles import profile as get_profile
+from .progress import progress
+from .summaries import STRENGTHS, interval, of_one_attribute, write
+
+
+def learning_file(variant, profile, seed=0):
+    """Where the curve of a row is: results/<profile>/learning/<row>-seed<seed>.json."""
+    return paths.results() / get_profile(profile).name / "learning" / f"{variant}-seed{seed}.json"
+
+
+def snapshots(variant, profile, seed=0):
+    """The snapshots of a finished row, first to last; MagganError where it is not trained or kept none."""
+    load_row(variant, profile, seed, "cpu")
+    folder = run_folder(profile, variant, seed)
+    found = sorted((folder / "snapshots").glob("*.safetensors"))
+    if not found:
+        raise MagganError(
+            f"{folder} has no snapshots: profile {profile.name} keeps none, or the row was trained before it did; "
+            "put snapshots=10 into the profile and train the row again."
+        )
+    return found
+
+
+@torch.inference_mode()
+def measure_snapshot(generator, faces, classifier, device):
+    """Accuracy and MRE at both strengths over all faces: {"metrics": ..., "per_attribute": ...}."""
+    taken = defaultdict(list)
+    at_once = max(1, FACES_AT_ONCE * 128**2 // max(faces.size, 128) ** 2)
+    for start in range(0, len(faces), at_once):
+        batch = faces.batch(range(start, min(start + at_once, len(faces))), device)
+        for strength in STRENGTHS:
+            edits = flipped(generator, batch, strength)
+            released = released_edits(generator, batch, edits, strength)
+            for name, value in measure_strength(batch, strength, edits, released, classifier).items():
+                taken[name].append(value.float().cpu().numpy())
+    values = {name: np.concatenate(parts) for name, parts in taken.items()}
+    return {
+        "metrics": {name: interval(value) for name, value in values.items()},
+        "per_attribute": {
+            attribute: {name: of_one_attribute(value[:, i], np.ones(len(value))) for name, value in values.items()}
+            for i, attribute in enumerate(ATTRIBUTES)
+        },
+    }
+
+
+def learning(variant, profile, seed=0, device=None):
+    """Measure the snapshots of a row on the profile's validation faces and write the curve; returns it.
+
+    What is measured stays measured when interrupted, as long as it is of the same weights. Raises MagganError
+    where the row is not trained or kept no snapshots.
+    """
+    profile = get_profile(profile)
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    file, kept = learning_file(variant, profile, seed), snapshots(variant, profile, seed)
+    _, config = load_generator(kept[-1])
+    result = {"row": variant, "profile": profile.name, "seed": seed, "size": profile.size,
+              "config_hash": config.hash(), "points": []}  # fmt: skip
+    if file.exists() and file.stat().st_mtime > kept[-1].stat().st_mtime:  # newer than the training
+        before = read_learning(variant, profile, seed)
+        if {**before, "points": []} == result:
+            result = before
+    faces, judges = open_faces(profile, "validation"), load_judges(profile, device)
+    done = {point["iteration"] for point in result["points"]}
+    left = [snapshot for snapshot in kept if int(snapshot.stem) not in done]
+    for snapshot in progress(left, f"learning of {variant}", unit="snapshots"):
+        generator, _ = load_generator(snapshot, device)
+        generator.to(memory_format=torch.channels_last)
+        measured = measure_snapshot(generator, faces, judges.classifier, device)
+        result["points"].append({"iteration": int(snapshot.stem), "faces": len(faces), **measured})
+        write(file, result)
+    return json.loads(file.read_text())
+
+
+def read_learning(variant, profile, seed=0):
+    """The curve that `learning` wrote; MagganError with the command where there is none."""
+    file = learning_file(variant, profile, seed)
+    if not file.exists():
+        raise MagganError(f"{file} is not there: make learning PROFILE={get_profile(profile).name}")
+    try:
+        return json.loads(file.read_text())
+    except ValueError:
+        raise MagganError(
+            f"{file} is damaged; delete it and run: make learning PROFILE={get_profile(profile).name}"
+        ) from None
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="python -m maggan.learning", description="How a row learns.")
+    parser.add_argument("row")
+    parser.add_argument("profile")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", choices=["cpu", "cuda"])
+    args = parser.parse_args()
+    for point in learning(args.row, args.profile, args.seed, args.device)["points"]:
+        values = {name: entry["value"] for name, entry in point["metrics"].items()}
+        print(f"{point['iteration']}: " + ", ".join(f"{name} {value:.4g}" for name, value in values.items()))
+
+
+if __name__ == "__main__":
+    cli(main)

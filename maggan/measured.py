@@ -1,0 +1,62 @@
+"""What was measured: the metrics files of a profile's rows, their seeds taken together."""
+
+import json
+import re
+
+from . import paths
+from .errors import MagganError
+from .evaluate import metrics_file
+from .profiles import PROFILES
+from .seeds import combined
+from .summaries import add_fid
+from .variants import ROWS
+
+EXTRA_ROWS = {"true-edit": "true edit (floor)", "no-edit": "no edit"}
+SAME = ("faces", "size", "iterations", "trained_with")  # what seeds must share to be one row
+
+
+def metrics_files(slug, profile, source="yours"):
+    """The metrics files of a row's seeds: {seed: path}, in order; `source` is "reference" or "yours"."""
+    folder = (paths.reference() if source == "reference" else paths.results()) / profile.name / "metrics"
+    found = {}
+    for file in folder.glob(f"{slug}-seed*.json"):
+        if number := re.fullmatch(rf"{slug}-seed(\d+)", file.stem):
+            found[int(number[1])] = file
+    return dict(sorted(found.items()))
+
+
+def read_metrics(profile, source):
+    """The metrics of the rows that were run: {slug: JSON}, of several seeds their means (`seeds.combined`).
+
+    Raises MagganError for a damaged file, and for seeds that were not trained and measured alike.
+    """
+    found = {}
+    for slug in [*ROWS, *EXTRA_ROWS]:
+        runs = {}
+        for seed, file in metrics_files(slug, profile, source).items():
+            try:
+                runs[seed] = add_fid(file) if source == "yours" else json.loads(file.read_text())
+            except ValueError:
+                raise MagganError(f"{file} is damaged; delete it and run: {command(slug, profile, seed)}") from None
+        for seed, run in runs.items():
+            for name in SAME:
+                if run.get(name) != next(iter(runs.values())).get(name):
+                    file = metrics_file(slug, profile, seed)
+                    raise MagganError(f"{file} has other {name} than the other seeds: {command(slug, profile, seed)}")
+        if runs:
+            found[slug] = combined(runs)
+    return found
+
+
+def command(slug, profile, seed=0):
+    """What trains and evaluates a row."""
+    photos = " CELEBA=folder" if profile.world == "celeba" else ""
+    return f"make row ROW={slug} PROFILE={profile.name}{f' SEEDS={seed}' if seed else ''}{photos}"
+
+
+def resized(profile, factor):
+    """The profile of the same world at another size, or None."""
+    if factor == 1:
+        return profile
+    own = profile.name == f"{profile.world}{profile.size}"  # "smoke" has no other sizes
+    return PROFILES.get(f"{profile.world}{factor * profile.size:g}") if own else None

@@ -1,0 +1,250 @@
+"""The paper's figures of edits and of accuracy: 1, 2, 6 to 9; 3 is in `architecture.py`, 4 and 5 in `diagrams.py`.
+
+Each function takes a Profile and returns a matplotlib Figure, drawn from trained rows and metrics on disk. Faces are
+chosen by rules, never by taste; each figure says its rule.
+"""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from matplotlib.patches import Rectangle
+from torch.nn import functional as F
+
+from . import metrics
+from .attributes import ATTRIBUTES, PARTS, attribute_index, single_flips
+from .checkpoints import run_folder
+from .data import open_faces
+from .evaluate import HAT_SHARE, load_row
+from .figures import ROW_COLOURS, SYSTEMS_IN_ORDER, grouped_bars, pixels, sheet, short_title, styled, values_of
+from .judges import true_counterfactuals
+from .learning import read_learning
+from .measured import resized
+from .morefigures import needed, not_run
+from .regions import affected_parts
+from .variants import VARIANTS
+
+SHOWN = ("Bangs", "Blond_Hair", "Bushy_Eyebrows", "Eyeglasses", "Mouth_Slightly_Open", "Mustache", "Pale_Skin")
+GLOBAL = ("Eyeglasses", "Male")  # Fig. 9's
+
+
+@torch.inference_mode()
+def flips_of(slug, profile, batch, names):
+    """A row's single flips of some attributes, (B, len(names), 3, S, S), and their MRE, (B, len(names))."""
+    generator, _ = load_row(slug, profile, 0, "cpu")
+    wanted = [attribute_index(name) for name in names]
+    att_diffs = single_flips(batch.attributes)[:, wanted]
+    edits = generator.edits(batch.images, att_diffs, batch.parts, batch.attributes)
+    preserved = metrics.preserved_of_flips(batch.parts, batch.attributes)[:, wanted]
+    return edits, (preserved * (edits - batch.images[:, None]).abs()).mean(dim=(2, 3, 4))
+
+
+def shares(profile, part, count=None):
+    """The share of the picture that a part takes in each of the first `count` test faces: (N,)."""
+    faces = open_faces(profile, "test")
+    numbers = torch.arange(len(faces))[:count].split(64)
+    return torch.cat([faces.batch(some).parts[:, PARTS.index(part)].mean(dim=(1, 2)) for some in numbers])
+
+
+def bare(axes):
+    """Axes for a picture: no ticks, no frame."""
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.spines[:].set_visible(False)
+    return axes
+
+
+def region_square(parts, change):
+    """The square around what a change may touch, but for the skin where there is more: (top, left, side) in pixels.
+
+    parts (19, H, W) of a face, change (13,); a third of the picture at least, all of it where nothing is touched.
+    """
+    affected, size = affected_parts(change[None])[0], parts.shape[-1]
+    if affected.sum() > 1:
+        affected[PARTS.index("skin")] = 0
+    inside = (affected @ parts.flatten(1)).view(size, size) > 0.5
+    spans = [torch.nonzero(inside.any(dim)).flatten().tolist() for dim in (1, 0)]
+    if not spans[0]:
+        return 0, 0, size
+    side = min(size, max(size // 3, *(span[-1] + 1 - span[0] for span in spans)))
+    return *(min(max(0, (span[0] + span[-1] + 1 - side) // 2), size - side) for span in spans), side
+
+
+def enlarged(image, square, to):
+    """A square of an image (3, H, W), `to` pixels wide."""
+    top, left, side = square
+    crop = image[None, :, top : top + side, left : left + side]
+    return pixels(F.interpolate(crop, (to, to), mode="nearest"))[0]
+
+
+@styled
+def fig1(profile):
+    """Fig. 1: MagGAN's edits at the largest size trained, the region of each enlarged beside the source's."""
+    sizes = [at for at in (resized(profile, factor) for factor in (4, 2)) if at]
+    at = next((at for at in sizes if (run_folder(at, "maggan") / "weights.safetensors").exists()), profile)
+    batch = open_faces(at, "test").batch(range(3))
+    edits, _ = flips_of("maggan", at, batch, SHOWN)
+    figure, grid = plt.subplots(6, 1 + len(SHOWN), figsize=(9, 6.4), height_ratios=(2, 1) * 3)
+    for i, (above, below, image) in enumerate(zip(grid[::2], grid[1::2], batch.images, strict=True)):
+        bare(above[0]).imshow(pixels(image))
+        bare(below[0])
+        flips = single_flips(batch.attributes[i])
+        for upper, lower, edit, name in zip(above[1:], below[1:], edits[i], SHOWN, strict=True):
+            change = flips[attribute_index(name)]
+            square = region_square(batch.parts[i], change)
+            bare(upper).imshow(pixels(edit))
+            top, left, side = square
+            frame = dict(fill=False, edgecolor=ROW_COLOURS["maggan"], linewidth=1.2)
+            upper.add_patch(Rectangle((left - 0.5, top - 0.5), side, side, **frame))
+            upper.set_title(f"{'+' if change.sum() > 0 else '−'} {name}", fontsize=7)
+            pair = [enlarged(picture, square, 2 * at.size) for picture in (image, edit)]
+            bare(lower).imshow(np.concatenate([pair[0], np.ones_like(pair[0][:, : at.size // 8]), pair[1]], 1))
+    grid[0, 0].set_title("source", fontsize=7)
+    figure.suptitle(f"MagGAN, {at.name}: the first three test faces; below, where the edit acts, before and after")
+    return figure
+
+
+@styled
+def fig2(profile):
+    """Fig. 2: the faces with the largest hats made blond, those with the most cloth made pale; MagGAN over STGAN."""
+    faces, columns, labels = open_faces(profile, "test"), [], []
+    for part, name in (("hat", "Blond_Hair"), ("cloth", "Pale_Skin")):
+        without = torch.as_tensor(faces.attributes)[:, attribute_index(name)] == 0
+        chosen = torch.where(without, shares(profile, part), -1.0).topk(3).indices
+        batch = faces.batch(chosen)
+        edits = {slug: flips_of(slug, profile, batch, (name,)) for slug in ("maggan", "stgan")}
+        for i in range(len(chosen)):
+            columns.append([batch.images[i], *(own[i, 0] for own, _ in edits.values())])
+            errors = " / ".join(f"{error[i, 0]:.3f}" for _, error in edits.values())
+            labels.append(f"+ {name}\nMRE {errors}")
+    rows = torch.stack([torch.stack(column) for column in columns], 1)  # (3, 6, 3, S, S)
+    figure = sheet(pixels(rows), width=7.5, lines=("source", "MagGAN", "STGAN"))
+    figure.set_figheight(4.3)
+    figure.axes[0].set_xticks((np.arange(6) + 0.5) * (profile.size + 1), labels, rotation=0, ha="center")
+    figure.suptitle(f"{profile.name}: test faces with the most hat and the most cloth (scarves); MRE of MagGAN / STGAN")
+    return figure
+
+
+@styled
+def fig6(profile):
+    """Fig. 6: accuracy at strength 1.5 for each attribute, in the paper's order of systems, and the mean."""
+    runs = needed(profile, ("stgan", "maggan"), "fig6")
+    systems = [slug for slug in SYSTEMS_IN_ORDER if slug in runs]
+    bars, errors = {}, {}
+    for slug in systems:
+        each = [runs[slug]["per_attribute"][name]["accuracy_1.5"] for name in ATTRIBUTES]
+        label = short_title(slug)
+        bars[label], errors[label] = values_of([*each, runs[slug]["metrics"]["accuracy_1.5"]], 100)
+    figure, axes = plt.subplots(figsize=(10, 3.4))
+    colours = {short_title(slug): ROW_COLOURS[slug] for slug in systems}
+    grouped_bars(axes, bars, errors, colours, (*ATTRIBUTES, "mean"))
+    axes.axvline(len(ATTRIBUTES) - 0.5, color="0.7", lw=0.8)
+    axes.set(ylabel="accuracy at strength 1.5, %", ylim=(0, 105))
+    axes.legend(ncols=len(bars), loc="lower center", bbox_to_anchor=(0.5, 1))
+    not_run(figure, [slug for slug in SYSTEMS_IN_ORDER if slug not in runs], runs)
+    return figure
+
+
+@styled
+def fig7(profile):
+    """Fig. 7: accuracy of STGAN and MagGAN on faces with and without a hat, with the number of faces."""
+    runs = needed(profile, ("stgan", "maggan"), "fig7")
+    rows = ("stgan", "maggan")
+    figure, panels = plt.subplots(2, 1, figsize=(9, 5))
+    for axes, hat in zip(panels, ("with_hat", "without_hat"), strict=True):
+        key, bars, errors, counts = f"accuracy_1.5_{hat}", {}, {}, []
+        for slug in rows:
+            entries = [runs[slug]["per_attribute"][name][key] for name in ATTRIBUTES]
+            counts = [entry["n"] for entry in entries]
+            label = short_title(slug)
+            bars[label], errors[label] = values_of([*entries, runs[slug]["metrics"][key]], 100)
+        colours = {short_title(slug): ROW_COLOURS[slug] for slug in rows}
+        grouped_bars(axes, bars, errors, colours, (*ATTRIBUTES, "mean"))
+        axes.axvline(len(ATTRIBUTES) - 0.5, color="0.7", lw=0.8)
+        relation = "above" if hat == "with_hat" else "at most"
+        axes.set(ylabel="accuracy at 1.5, %", ylim=(0, 105))
+        where = f"{hat.replace('_', ' ')} ({relation} {HAT_SHARE:g} of the picture)"
+        axes.set_title(f"{counts[0]} faces {where}", loc="left")
+        axes.legend(ncols=2, loc="lower right", bbox_to_anchor=(1, 1))
+    not_run(figure, [], runs)
+    return figure
+
+
+@styled
+def fig8(profile):
+    """Fig. 8: all flips of one face, a line for each row of Table 3; on drawn faces also the true edits."""
+    runs = [slug for slug in VARIANTS if (run_folder(profile, slug) / "weights.safetensors").exists()]
+    for slug in ("stgan", "maggan"):
+        load_row(slug, profile, 0, "cpu")  # its error says what to do
+    truths = true_counterfactuals(profile) if profile.world == "drawn" else None
+    number = int(shares(profile, "hat", None if truths is None else len(truths)).argmax())
+    batch = open_faces(profile, "test").batch([number])
+    lines = {short_title(slug): pixels(flips_of(slug, profile, batch, ATTRIBUTES)[0][0]) for slug in runs}
+    if truths is not None:
+        lines = {"true edit": truths[number].permute(0, 2, 3, 1).numpy() / 255, **lines}
+    source = pixels(batch.images)
+    rows = np.stack([np.concatenate([source, edits]) for edits in lines.values()])
+    signs = ["−" if has else "+" for has in batch.attributes[0]]
+    columns = ["source", *(f"{sign} {name}" for sign, name in zip(signs, ATTRIBUTES, strict=True))]
+    figure = sheet(rows, columns, list(lines), width=10)
+    figure.suptitle(f"{profile.name}: the test face with the largest hat, each attribute flipped at strength 1.0")
+    not_run(figure, [slug for slug in VARIANTS if slug not in runs])
+    return figure
+
+
+@styled
+def peers(profile):
+    """The first test face through every system that was trained: reconstruction and all flips, in Fig. 6's order."""
+    rows = [slug for slug in SYSTEMS_IN_ORDER if (run_folder(profile, slug) / "weights.safetensors").exists()]
+    for slug in ("stgan", "maggan"):
+        load_row(slug, profile, 0, "cpu")  # its error says what to do
+    batch, lines = open_faces(profile, "test").batch([0]), []
+    for slug in rows:
+        generator, _ = load_row(slug, profile, 0, "cpu")
+        flips = torch.cat([torch.zeros_like(batch.attributes)[:, None], single_flips(batch.attributes)], 1)
+        with torch.inference_mode():
+            edits = generator.edits(batch.images, flips, batch.parts, batch.attributes)
+        lines.append(pixels(torch.cat([batch.images, edits[0]])))
+    signs = ["−" if has else "+" for has in batch.attributes[0]]
+    columns = ["source", "rebuilt", *(f"{sign} {name}" for sign, name in zip(signs, ATTRIBUTES, strict=True))]
+    figure = sheet(np.stack(lines), columns, [short_title(slug) for slug in rows], width=10)
+    figure.suptitle(f"{profile.name}: the first test face, rebuilt and with each attribute flipped at strength 1.0")
+    not_run(figure, [slug for slug in SYSTEMS_IN_ORDER if slug not in rows])
+    return figure
+
+
+@styled
+def fig9(profile):
+    """Fig. 9: one discriminator against multi-level ones: accuracy over training, and what each does to a face."""
+    rows = ("maggan", "maggan-multilevel")
+    curves = {slug: read_learning(slug, profile)["points"] for slug in rows}
+    figure = plt.figure(figsize=(10, 3.6))
+    left, right = figure.subfigures(1, 2, width_ratios=(1, 1.25))
+    panels = left.subplots(1, 2, sharex=True)
+    names = ("one discriminator", "multi-level")
+    for axes, which in zip(panels, ("mean of 13", "Male"), strict=True):
+        for slug, label in zip(rows, names, strict=True):
+            entries = [(point["metrics"] if which != "Male" else point["per_attribute"]["Male"])["accuracy_1.5"]
+                       for point in curves[slug]]  # fmt: skip
+            value, error = values_of(entries, 100)
+            steps = [point["iteration"] for point in curves[slug]]
+            axes.plot(steps, value, "o-", ms=3, color=ROW_COLOURS[slug], label=label)
+            axes.fill_between(steps, value - error[0], value + error[1], color=ROW_COLOURS[slug], alpha=0.18, lw=0)
+        axes.set(title=which, xlabel="iteration", ylim=(0, 100))
+    panels[0].set_ylabel("accuracy at 1.5 on validation faces, %")
+    panels[0].legend(loc="lower right")
+    left.suptitle("(a)", fontsize=9)
+    batch = open_faces(profile, "test").batch(range(2))
+    pictures = [np.concatenate([pixels(batch.images)[:, None], pixels(flips_of(slug, profile, batch, GLOBAL)[0])], 1)
+                for slug in rows]  # fmt: skip
+    grid = right.subplots(2, 6)
+    for k, (label, picture) in enumerate(zip(names, pictures, strict=True)):
+        for line in range(2):
+            for column in range(3):
+                axes = bare(grid[line, 3 * k + column])
+                axes.imshow(picture[line, column])
+                if column:
+                    has = batch.attributes[line, attribute_index(GLOBAL[column - 1])]
+                    axes.set_title(f"{'−' if has else '+'} {GLOBAL[column - 1]}", fontsize=7)
+        grid[0, 3 * k].set_title(label, fontsize=8, loc="left", color=ROW_COLOURS[rows[k]])
+    right.suptitle("(b) the first two test faces", fontsize=9)
+    return figure

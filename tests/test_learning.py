@@ -1,0 +1,58 @@
+"""The curve of a row over its training: measured once, gone on with, and honest about what is missing."""
+
+import json
+import os
+
+import pytest
+import torch
+
+from maggan import learning
+from maggan.errors import MagganError
+from maggan.judgenets import AttributeClassifier
+from maggan.judges import Judges
+from maggan.train import train
+
+
+@pytest.fixture
+def row(runs, monkeypatch):
+    """A trained row of two snapshots, and an untrained judge."""
+    torch.manual_seed(0)
+    judge = AttributeClassifier(32, 4).eval()
+    monkeypatch.setattr(learning, "load_judges", lambda *_: Judges(judge, None))
+    train("maggan", "smoke", iterations=4)
+    return runs
+
+
+def test_every_snapshot_is_measured_on_the_validation_faces(row):
+    curve = learning.learning("maggan", "smoke", device="cpu")
+    assert [point["iteration"] for point in curve["points"]] == [2, 4]
+    for point in curve["points"]:
+        assert point["faces"] == 16 and set(point["metrics"]) == {"mre", "mre_1.5", "accuracy_1.0", "accuracy_1.5"}
+        each = [entry["mre"]["value"] for entry in point["per_attribute"].values()]
+        assert sum(each) / 13 == pytest.approx(point["metrics"]["mre"]["value"], rel=1e-4)
+    first, last = (point["metrics"]["mre"]["value"] for point in curve["points"])
+    assert first != last
+    assert learning.read_learning("maggan", "smoke") == curve
+
+
+def test_what_is_measured_stays_and_new_weights_are_measured_anew(row, monkeypatch):
+    whole = learning.learning("maggan", "smoke", device="cpu")
+    file = learning.learning_file("maggan", "smoke")
+    file.write_text(json.dumps({**whole, "points": whole["points"][:1]}))  # as an interrupted call leaves it
+    measured, measure = [], learning.measure_snapshot
+    monkeypatch.setattr(learning, "measure_snapshot", lambda *args: measured.append(1) or measure(*args))
+    assert learning.learning("maggan", "smoke", device="cpu") == whole and len(measured) == 1
+    later = file.stat().st_mtime + 10
+    os.utime(row / "smoke" / "maggan-seed0" / "snapshots" / "0000004.safetensors", (later, later))
+    assert learning.learning("maggan", "smoke", device="cpu") == whole and len(measured) == 3
+
+
+def test_rows_without_a_curve_say_what_makes_one(row):
+    with pytest.raises(MagganError, match="train the row: python -m maggan.train stgan smoke"):
+        learning.learning("stgan", "smoke", device="cpu")
+    with pytest.raises(MagganError, match="make learning PROFILE=smoke"):
+        learning.read_learning("maggan", "smoke")
+    for file in (row / "smoke" / "maggan-seed0" / "snapshots").iterdir():
+        file.unlink()
+    with pytest.raises(MagganError, match="has no snapshots"):
+        learning.learning("maggan", "smoke", device="cpu")

@@ -1,0 +1,85 @@
+"""Several seeds of a row: read together, averaged, and said."""
+
+import json
+
+import pytest
+
+from maggan import claims, measured, seeds, tables
+from maggan.errors import MagganError
+from maggan.profiles import profile
+
+KEYS = ("mre", "fid", "accuracy_1.0", "accuracy_1.5", "psnr", "ssim")
+
+
+def entry(value, n=600):
+    return {"value": value, "low": value - 0.001, "high": value + 0.001, "n": n, "interval": "bootstrap"}
+
+
+def save(folder, slug, values, **changes):
+    """One metrics file a seed, from the seed's MRE."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for seed, mre in values.items():
+        run = {
+            "row": slug, "seed": seed, "faces": 600, "size": 64, "iterations": 2600, "table": "paper", "notes": [],
+            "metrics": {key: entry(mre if key == "mre" else 0.8) for key in KEYS},
+            "per_attribute": {"Bald": {"mre": entry(2 * mre)}},
+            "curve": [{"strength": 1.0, "accuracy": entry(0.8), "mre": entry(mre)}],
+        }  # fmt: skip
+        (folder / f"{slug}-seed{seed}.json").write_text(json.dumps(run | (changes if seed == 1 else {})))
+
+
+@pytest.fixture
+def metrics(tmp_path, monkeypatch):
+    monkeypatch.setenv("MAGGAN_RESULTS", str(tmp_path))
+    return tmp_path / "drawn64" / "metrics"
+
+
+def read():
+    return measured.read_metrics(profile("drawn64"), "yours")
+
+
+def test_numbers_of_several_seeds_are_means_with_an_interval_over_seeds(metrics):
+    save(metrics, "maggan", {0: 0.02, 1: 0.03, 10: 0.04})
+    run = read()["maggan"]
+    assert run["seeds"] == [0, 1, 10]
+    mre = run["metrics"]["mre"]
+    assert mre["value"] == pytest.approx(0.03) and mre["interval"] == "Student's t over 3 seeds, 95 %"
+    assert mre["high"] - 0.03 == pytest.approx(4.303 * 0.01 / 3**0.5, rel=1e-3)
+    assert run["per_attribute"]["Bald"]["mre"]["value"] == pytest.approx(0.06)
+    assert run["curve"][0]["strength"] == 1.0 and run["curve"][0]["mre"]["value"] == pytest.approx(0.03)
+
+
+def test_one_seed_is_that_seeds_own_numbers(metrics):
+    save(metrics, "maggan", {2: 0.02})
+    run = read()["maggan"]
+    assert run["seeds"] == [2] and run["metrics"]["mre"] == entry(0.02)
+
+
+def test_a_number_that_one_seed_lacks_is_null_and_a_metric_is_left_out():
+    two = [{"a": entry(1.0), "b": entry(1.0)}, {"a": {**entry(1.0), "value": None}}]
+    combined = seeds.over_seeds(two)
+    assert set(combined) == {"a"} and combined["a"]["value"] is combined["a"]["low"] is None
+
+
+def test_rows_whose_names_begin_alike_are_kept_apart(metrics):
+    save(metrics, "maggan", {0: 0.02})
+    save(metrics, "maggan-seg", {0: 0.05, 1: 0.07})
+    found = read()
+    assert found["maggan"]["seeds"] == [0] and found["maggan-seg"]["seeds"] == [0, 1]
+
+
+def test_seeds_that_were_trained_differently_are_not_averaged(metrics):
+    save(metrics, "maggan", {0: 0.02, 1: 0.03}, iterations=100)
+    with pytest.raises(MagganError, match="maggan-seed1.json has other iterations .* SEEDS=1"):
+        read()
+
+
+def test_the_table_and_the_claims_say_which_rows_have_several_seeds(metrics):
+    save(metrics, "stgan", {0: 0.05})
+    save(metrics, "maggan", {0: 0.02, 1: 0.021, 2: 0.022})
+    table = tables.as_text("table3", "drawn64")
+    assert table.loc["(vi) MagGAN", ("", "run")] == "600 faces, 2600 iterations, 3 seeds"
+    assert table.loc["(vi) MagGAN", ("MRE ↓", "yours")].startswith("0.0210 ±0.0025")
+    assert table.loc["(i) STGAN", ("", "run")] == "600 faces, 2600 iterations"
+    assert "over seeds (Student's t)" in " ".join(tables.notes("table3", "drawn64"))
+    assert "over seeds for the rows with several: maggan (3)" in claims.write_claims("drawn64").read_text()

@@ -162,7 +162,7 @@ def fig7(profile):
         axes.axvline(len(ATTRIBUTES) - 0.5, color="0.7", lw=0.8)
         relation = "above" if hat == "with_hat" else "at most"
         axes.set(ylabel="accuracy at 1.5, %", ylim=(0, 105))
-        where = f"{hat.replace('_', ' ')} ({relation} {HAT_SHARE:g} of the picture)"
+        where = f"{hat.replace('_', ' a ')} ({relation} {HAT_SHARE:g} of the picture)"
         axes.set_title(f"{counts[0]} faces {where}", loc="left")
         axes.legend(ncols=2, loc="lower right", bbox_to_anchor=(1, 1))
     not_run(figure, [], runs)
@@ -236,15 +236,13 @@ def fig9(profile):
     batch = open_faces(profile, "test").batch(range(2))
     pictures = [np.concatenate([pixels(batch.images)[:, None], pixels(flips_of(slug, profile, batch, GLOBAL)[0])], 1)
                 for slug in rows]  # fmt: skip
-    grid = right.subplots(2, 6)
-    for k, (label, picture) in enumerate(zip(names, pictures, strict=True)):
-        for line in range(2):
-            for column in range(3):
-                axes = bare(grid[line, 3 * k + column])
-                axes.imshow(picture[line, column])
-                if column:
-                    has = batch.attributes[line, attribute_index(GLOBAL[column - 1])]
-                    axes.set_title(f"{'−' if has else '+'} {GLOBAL[column - 1]}", fontsize=7)
-        grid[0, 3 * k].set_title(label, fontsize=8, loc="left", color=ROW_COLOURS[rows[k]])
+    for slug, label, part, picture in zip(rows, names, right.subfigures(1, 2), pictures, strict=True):
+        for line, shown in enumerate(part.subplots(2, 3)):
+            for axes, image, name in zip(shown, picture[line], ("", *GLOBAL), strict=True):
+                bare(axes).imshow(image)
+                if name:
+                    has = batch.attributes[line, attribute_index(name)]
+                    axes.set_title(f"{'−' if has else '+'} {name}", fontsize=7)
+        part.suptitle(label, fontsize=8, color=ROW_COLOURS[slug])
     right.suptitle("(b) the first two test faces", fontsize=9)
     return figure

@@ -162,6 +162,9 @@ ifneq ($(shell echo "$(SEEDS)" | tr -d '0-9 '),)
 $(error SEEDS is "$(SEEDS)"; name whole numbers, as in SEEDS="0 1 2")
 endif
 
+# another make for the same folders, by their relative names: the exported absolute ones may have spaces in them
+HERE_AGAIN = $(MAKE) --no-print-directory MAGGAN_RUNS=$(RUNS) MAGGAN_RESULTS=$(RESULTS) MASKS=$(STORE)
+
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .DEFAULT_GOAL := help
@@ -195,9 +198,9 @@ fig%: | $(READY)
 	@$(PYTHON) -m maggan.gallery $@ $(PROFILE)
 
 all: $(ALL)  ## everything of a profile: rows, seeds, tables, figures, claims, notebooks, report
-	+@$(MAKE) --no-print-directory $(if $(HALF),table1) table2 table3
-	+@$(MAKE) --no-print-directory figures claims
-	+@$(MAKE) --no-print-directory all-notebooks report
+	+@$(HERE_AGAIN) $(if $(HALF),table1) table2 table3
+	+@$(HERE_AGAIN) figures claims
+	+@$(HERE_AGAIN) all-notebooks report
 
 report: $(OUT)/report.html  ## one HTML page: tables, figures, verdicts, settings, versions
 	@echo "report is up to date: $<"
@@ -319,8 +322,7 @@ $(OUT)/tables/claims.md: notebooks/11-claims.ipynb $(call CODE,11-claims) $(MEAS
 
 # the half size is a profile of its own, with its own faces and judges: one make for both of its rows
 of-half: $(if $(filter celeba,$(WORLD)),$(STORE)/.ready) | $(READY)
-	+@$(MAKE) --no-print-directory rows PROFILE=$(HALF) ROWS="attgan stgan" \
-		MAGGAN_RUNS=$(RUNS) MAGGAN_RESULTS=$(RESULTS) MASKS=$(STORE)
+	+@$(HERE_AGAIN) rows PROFILE=$(HALF) ROWS="attgan stgan" SEEDS=0
 
 $(OF_HALF): of-half
 	+@:

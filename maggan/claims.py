@@ -81,7 +81,7 @@ class Runs:
 
     def mean(self, slug, attributes, key):
         """The mean of a row's metric over some attributes; its interval is wide enough for any correlation."""
-        each = self.row(slug, self.profile)["per_attribute"]
+        each = self.row(slug, self.profile).get("per_attribute", {})
         values = [self.value(each.get(name, {}).get(key), slug, self.profile) for name in attributes]
         center = sum(value.value for value in values) / len(values)
         mean = Value(center, *(sum(value[end] for value in values) / len(values) for end in (1, 2)))

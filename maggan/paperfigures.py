@@ -109,7 +109,7 @@ def fig2(profile):
     faces, columns, labels = open_faces(profile, "test"), [], []
     for part, name in (("hat", "Blond_Hair"), ("cloth", "Pale_Skin")):
         without = torch.as_tensor(faces.attributes)[:, attribute_index(name)] == 0
-        chosen = torch.where(without, shares(profile, part), -1.0).topk(3).indices
+        chosen = torch.where(without, shares(profile, part), -1.0).argsort(descending=True, stable=True)[:3]
         batch = faces.batch(chosen)
         edits = {slug: flips_of(slug, profile, batch, (name,)) for slug in ("maggan", "stgan")}
         for i in range(len(chosen)):

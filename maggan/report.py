@@ -15,7 +15,6 @@ import textwrap
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
-from urllib.parse import quote
 
 import jinja2
 import pandas as pd
@@ -28,11 +27,7 @@ from .profiles import profile as get_profile
 from .variants import FIXED, ROWS, TITLES, deviations, resolve
 
 COMMAND = re.compile(r"\b(make [\w-]+ [A-Z]+=[^<]*|python -m maggan\.[^<]*)")
-CAPTIONS = {
-    "table1": "Table 1: methods and sizes",
-    "table2": "Table 2: which of two edits people prefer",
-    "table3": "Table 3: the rows of the ablation",
-}
+CAPTIONS = ("Table 1: systems and sizes", "Table 2: which of two edits people prefer", "Table 3: the ablation")
 
 
 def here(text):
@@ -48,7 +43,9 @@ def with_code(text):
 
 
 def html(frame, caption):
-    """A table as HTML: a caption, headers that say what they head, commands in code font; what is missing is a dash."""
+    """A table as HTML: a caption, headers that say what they head, commands in code font; nothing of an empty one."""
+    if frame.empty:
+        return ""
     frame = frame.map(lambda cell: here(shown(cell)))
     frame.columns.names = [None] * (frame.columns.nlevels - 1) + [frame.index.name]
     frame.index.name = None
@@ -58,92 +55,77 @@ def html(frame, caption):
     return Markup(head + "<tbody>" + COMMAND.sub(r"<code>\1</code>", body.replace("<th>", '<th scope="row">')))
 
 
-def judged(profile):
-    """`claims.judge`, each with its predicate's source."""
-    verdicts = claims.judge(profile)
-    return [{**each, "source": source(claim)} for each, claim in zip(verdicts, claims.CLAIMS, strict=True)]
-
-
 def source(claim):
     """The source of a claim's predicate; of one that has no name of its own, the claim's whole entry in CLAIMS."""
-    if "<" in claim.holds.__qualname__:  # a lambda, or made by a function: getsource gives half of it, or nothing of it
+    if "<" in claim.holds.__qualname__:  # a lambda or made by a function: getsource would give half of what it says
         text = inspect.getsource(claims)
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.Call) and node.args and getattr(node.args[0], "value", None) == claim.says:
                 return textwrap.dedent(ast.get_source_segment(text, node, padded=True))
-    return textwrap.dedent(inspect.getsource(claim.holds)).strip()
+    return inspect.getsource(claim.holds)
 
 
 def vocabulary():
     """The source of what all predicates use."""
-    names = ("HAIR", "NEARLY", "ABOUT")
-    constants = "\n".join(f"{name} = {getattr(claims, name)!r}" for name in names)
-    return "\n\n".join([constants, *(inspect.getsource(each) for each in (claims.Value, claims.Runs))])
+    constants = "\n".join(f"{name} = {getattr(claims, name)!r}" for name in ("HAIR", "NEARLY", "ABOUT"))
+    return "\n\n".join([constants, inspect.getsource(claims.Value), inspect.getsource(claims.Runs)])
 
 
 def figures(profile):
-    """Every figure of the gallery: its PNG as a data: URI, or None and the command that draws it."""
-    photos = " CELEBA=folder" if profile.world == "celeba" else ""
+    """Every figure of the gallery, {name, text, data}; data is its PNG in base64, or None where it is not drawn."""
     found = []
     for name, (_, text) in gallery.FIGURES.items():
         file = paths.results() / profile.name / "figures" / f"{name}.png"
         data = base64.b64encode(file.read_bytes()).decode() if file.exists() else None
-        make = f"make {name} PROFILE={profile.name}{photos}"
-        command = make if name.startswith("fig") else f"python -m maggan.gallery {name} {profile.name}"
-        found.append({"name": name, "text": text, "data": data, "command": command})
+        found.append({"name": name, "text": text, "data": data})
     return found
 
 
 def measured(profile):
-    """What each metrics file says of its run, a line a row and seed."""
+    """What each metrics file says of its run; * marks a hash that is not that of today's settings."""
     lines = {}
     for slug in [*ROWS, *EXTRA_ROWS]:
         for seed, file in metrics_files(slug, profile).items():
             run = json.loads(file.read_text())
+            today = resolve(slug, profile, seed).hash() if slug in ROWS else None
             trained, seconds = run.get("config_hash"), run.get("wall_seconds", {})
-            other = slug in ROWS and trained and trained != resolve(slug, profile, seed).hash()
             lines[f"{slug}-seed{seed}"] = {
                 "row": TITLES.get(slug) or EXTRA_ROWS[slug],
-                "seed": seed if slug in ROWS else None,
-                "config": f"{trained} *" if other else trained,
+                "config": trained and trained + " *" * (trained != today),
                 "iterations": run.get("iterations"),
                 "test faces": run["faces"],
-                "train, s": seconds.get("train"),
-                "evaluate, s": seconds.get("evaluate"),
+                **{f"{what}, s": seconds.get(what) for what in ("train", "evaluate")},
                 "device": run.get("device"),
                 "versions": ", ".join(f"{name} {number}" for name, number in sorted(run.get("versions", {}).items())),
             }
-    return pd.DataFrame.from_dict(lines, orient="index").rename_axis("run")
+    return pd.DataFrame.from_dict(lines, orient="index").rename_axis("run and seed")
 
 
 def settings(profile, slugs):
     """The settings of rows as text: those in which they differ, a line a row, and the common ones, a line each."""
     configs = {TITLES[slug]: asdict(resolve(slug, profile)) for slug in slugs}
-    names = [name for name in asdict(resolve("stgan", profile)) if name not in FIXED]
-    frame = pd.DataFrame({name: [shown(config[name]) for config in configs.values()] for name in names}, list(configs))
-    differ = [name for name in names if frame[name].nunique() > 1]
-    common = frame.drop(columns=differ).T.iloc[:, :1].set_axis(["value"], axis=1)
+    frame = pd.DataFrame.from_dict(configs, orient="index").drop(columns=[*FIXED], errors="ignore").map(shown)
+    differ = [name for name in frame if frame[name].nunique() > 1]
+    common = frame.drop(columns=differ).iloc[:1].set_axis(["value"][: len(frame)]).T
     return frame[differ].rename_axis("row"), common.rename_axis("setting")
 
 
 def shown(value):
     """A setting or measured number as text; what is not there as a dash."""
-    if value is None or value == "" or value != value:
-        return "–"
-    return f"{value:.12g}" if isinstance(value, float) else str(value)
+    text = f"{value:.12g}" if isinstance(value, float) else str(value)
+    return "–" if text in ("None", "nan", "") else text
 
 
 def notebooks(profile):
     """The notebooks: executed copies, and the repository's own where there is none; {title, name, href}."""
-    folder = paths.results() / profile.name
+    folder = (paths.results() / profile.name).resolve()
     done = [file for file in (folder / "notebooks").glob("*.ipynb") if not file.stem.endswith(".partial")]
     plain = [file for file in (paths.ROOT / "notebooks").glob("*.ipynb")
              if not any(f"{copy.stem}-".startswith(f"{file.stem}-") for copy in done)]  # fmt: skip
-    # From results outside the repository a link would lead through this machine's folders.
-    linked = {*done, *(plain if folder.is_relative_to(paths.ROOT) else ())}
+    linked = done + plain if folder.is_relative_to(paths.ROOT) else done  # no link through this machine's folders
     return [
         {"title": heading(file), "name": file.name, "executed": file in done,
-         "href": quote(Path(os.path.relpath(file, folder)).as_posix()) if file in linked else None}
+         "href": Path(os.path.relpath(file, folder)).as_posix() if file in linked else None}
         for file in sorted([*done, *plain], key=lambda file: file.name)
     ]  # fmt: skip
 
@@ -161,34 +143,29 @@ def heading(file):
 def write_report(profile):
     """Write results/<profile>/report.html; returns its path. Raises MagganError for an unknown profile."""
     profile = get_profile(profile)
-    verdicts, runs = judged(profile), measured(profile)
-    slugs = [slug for slug in ROWS if metrics_files(slug, profile)]
-    differ, common = settings(profile, slugs) if slugs else (None, None)
-    recipe = {name: {"large profiles": shown(theirs), "here": shown(own)}
-              for name, (theirs, own) in sorted(deviations(profile).items())}  # fmt: skip
-    loader = jinja2.FileSystemLoader(Path(__file__).parent)
+    judged = [{**verdict, "source": source(claim)}
+              for verdict, claim in zip(claims.judge(profile), claims.CLAIMS, strict=True)]  # fmt: skip
+    differ, common = settings(profile, [slug for slug in ROWS if metrics_files(slug, profile)])
+    recipe = pd.DataFrame(deviations(profile), index=["large profiles", "here"], dtype=object).T.sort_index()
     pages = jinja2.Environment(
-        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
+        loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
     pages.filters.update(here=here, with_code=with_code)
     page = pages.get_template("report.html").render(
-        profile=profile,
-        photos=" CELEBA=folder" if profile.world == "celeba" else "",
-        tables=[(name, html(tables.as_text(name, profile), title), tables.notes(name, profile))
-                for name, title in CAPTIONS.items()],
-        claims=verdicts, counts=Counter(each["verdict"] for each in verdicts), vocabulary=vocabulary(),
-        figures=figures(profile),
-        runs=None if runs.empty else html(runs.map(shown), "What was run: hashes, times, versions"),
-        other="*" in "".join(runs.get("config", pd.Series(dtype=str)).dropna()),
-        differ=None if differ is None or differ.columns.empty else html(differ, "Settings in which the rows differ"),
-        common=None if common is None else html(common, "Settings that all rows run here share"),
-        recipe=html(pd.DataFrame(recipe).T.rename_axis("setting"), "The recipe's deviations") if recipe else None,
+        profile=profile, photos=" CELEBA=folder" if profile.world == "celeba" else "", vocabulary=vocabulary(),
+        tables=[(html(tables.as_text(name, profile), title), tables.notes(name, profile))
+                for name, title in zip(tables.TABLES, CAPTIONS, strict=True)],
+        claims=judged, counts=Counter(each["verdict"] for each in judged), figures=figures(profile),
+        runs=html(measured(profile), "What was run: hashes, times, versions"),
+        differ=html(differ, "Settings in which the rows differ"),
+        common=html(common, "Settings that all rows run here share"),
+        recipe=html(recipe.rename_axis("setting"), "The recipe, where it leaves STGAN's"),
         notebooks=notebooks(profile),
     )  # fmt: skip
-    file = paths.results() / profile.name / "report.html"
-    with paths.replacing(file) as partial:
+    with paths.replacing(paths.results() / profile.name / "report.html") as partial:
         partial.write_text(page, encoding="utf-8")
-    return file
+    return paths.results() / profile.name / "report.html"
 
 
 def main():

@@ -446,10 +446,10 @@ def test_a_copy_of_the_tree_and_a_python_of_ones_own_are_enough(tmp_path, profil
 
 
 def test_seeds_are_trained_and_judged_apart(tree):
-    told = make(tree, "-n", "rows", "PROFILE=drawn64", "ROWS=maggan-seg", "SEEDS=0 7").stdout
+    told = make(tree, "-n", "rows", "PROFILE=drawn64", "ROWS=attgan", "SEEDS=0 7").stdout
     runs = re.findall(r"notebooks/(0[78]).* (\S+/0[78]-\S+) row=(\S+) profile=drawn64 seed=(\d+)", told)
     assert [(number, row, seed) for number, _, row, seed in sorted(runs)] == [
-        ("07", "maggan-seg", "0"), ("07", "maggan-seg", "7"), ("08", "maggan-seg", "0"), ("08", "maggan-seg", "7"),
+        ("07", "attgan", "0"), ("07", "attgan", "7"), ("08", "attgan", "0"), ("08", "attgan", "7"),
     ]  # fmt: skip
     assert all(file.endswith(f"{row}-seed{seed}.ipynb") for _, file, row, seed in runs)
     wrong = make(tree, "rows", "SEEDS=0,1", check=False)
@@ -462,7 +462,7 @@ def test_all_trains_every_row_once_and_three_seeds_of_two(tree):
     several = [(row, seed) for row in ("stgan", "maggan") for seed in "12"]
     assert sorted(trained) == sorted([(row, "0") for row in set(variants.ROWS) - ROWS] + several)
     halves = re.findall(r"row=(\S+) profile=drawn32 seed=0", "\n".join(re.findall(r".*/07-train.*", told)))
-    assert sorted(halves) == ["attgan", "stgan"]
+    assert sorted(set(halves)) == ["attgan", "stgan"]
     for figure in ("fig1", "fig9", "sweep", "truth"):
         assert re.search(rf"maggan\.gallery {figure} drawn64", told)
     assert "maggan.report drawn64" in told

@@ -48,18 +48,22 @@ JUDGED_BY := $(HERE)/judges/.ready
 JUDGES  := $(HERE)/judges/classifier.safetensors
 # Figures: the paper's, and beyond it those that the rows and the world allow.
 ALL_ROWS := $(if $(findstring command,$(origin ROWS)),$(ROWS),$(KNOWN))
-MORE    := peers curves directions leakage blending distances cost $(if $(filter drawn,$(WORLD)),truth) \
-	$(if $(filter-out $(ALL_ROWS),$(SWEEP)),,sweep)
-FIGURES := fig1 fig2 fig3 fig4 fig5 fig6 fig7 fig8 $(if $(filter-out $(ALL_ROWS),$(LEVELS)),,fig9) $(MORE)
+has      = $(if $(filter-out $(ALL_ROWS),$(1)),,$(2))
+MORE    := peers curves directions leakage blending distances cost truth sweep
+NAMED   := fig1 fig2 fig3 fig4 fig5 fig6 fig7 fig8 fig9 $(MORE)
+FIGURES := $(filter-out $(if $(filter drawn,$(WORLD)),,truth) \
+	$(if $(call has,$(LEVELS),yes),,fig9) $(if $(call has,$(SWEEP),yes),,sweep),$(NAMED))
 PRINTED := $(wildcard results/paper/*.csv results/reference/$(PROFILE)/metrics/*.json)
 # $(call METRICS_OF,rows,seeds)
 METRICS_OF = $(foreach seed,$(2),$(patsubst %,$(OUT)/metrics/%-seed$(seed).json,$(1)))
 METRICS  = $(call METRICS_OF,$(ROWS),$(SEEDS)) $(call METRICS_OF,$(LIMITS),0)
-# `make all` trains the rows that most is said of with three seeds, unless SEEDS says otherwise.
+# tables take every seed on the disk, so all of a row's must be of the same code
+SEEDS_THERE = $(wildcard $(foreach row,$(ROWS),$(OUT)/metrics/$(row)-seed*.json))
+# `make all` trains seed 0 of every row, and of the rows that most is said of the seeds in SEEDS, three unless it is set.
 SEEDED  := $(filter stgan maggan,$(ALL_ROWS))
 LEARNT   = $(patsubst %,$(OUT)/learning/%-seed0.json,maggan $(LEVELS))
-ALL      = $(call METRICS_OF,$(ALL_ROWS),$(firstword $(SEEDS))) $(call METRICS_OF,$(SEEDED),$(ALL_SEEDS)) \
-	$(call METRICS_OF,$(LIMITS),0) $(OF_HALF) $(if $(filter fig9,$(FIGURES)),$(LEARNT))
+ALL      = $(sort $(call METRICS_OF,$(ALL_ROWS) $(LIMITS),0) $(call METRICS_OF,$(SEEDED),$(ALL_SEEDS))) \
+	$(OF_HALF) $(if $(filter fig9,$(FIGURES)),$(LEARNT))
 TRAINED  = $(call DONE,07-train-a-row-$(1))
 JUDGED   = $(call DONE,08-evaluate-a-row-$(1))
 
@@ -150,10 +154,16 @@ endif
 # What was measured, whatever the profile: one file, rewritten only when a metrics file says something else, so that
 # what looks at all of them trains none of them.
 MEASURED := $(RUNS)/.code/measured
-ifneq ($(filter table1 claims all-notebooks report figures fig% $(MORE),$(GOALS)),)
+ifneq ($(filter table1 claims all-notebooks report fig% $(MORE),$(GOALS)),)
 IGNORED  := $(shell mkdir -p $(RUNS)/.code; \
 	now=$$(cat $(RESULTS)/*/metrics/*.json $(RESULTS)/*/learning/*.json /dev/null 2>/dev/null | cksum); \
 	[ "$$now" = "$$(cat $(MEASURED) 2>/dev/null)" ] || echo "$$now" > $(MEASURED))
+endif
+SHOWN    := $(RUNS)/.code/$(PROFILE)-shown
+ifneq ($(filter report,$(GOALS)),)
+IGNORED  := $(shell mkdir -p $(RUNS)/.code; \
+	now=$$(ls $(OUT)/notebooks 2>/dev/null; cat $(OUT)/figures/*.png $(OUT)/tables/* /dev/null 2>/dev/null | cksum); \
+	[ "$$now" = "$$(cat $(SHOWN) 2>/dev/null)" ] || echo "$$now" > $(SHOWN))
 endif
 ifneq ($(filter-out $(KNOWN),$(ROWS)),)
 $(error unknown row '$(firstword $(filter-out $(KNOWN),$(ROWS)))' in ROWS; the rows are $(KNOWN))
@@ -168,7 +178,7 @@ HERE_AGAIN = $(MAKE) --no-print-directory MAGGAN_RUNS=$(RUNS) MAGGAN_RESULTS=$(R
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .DEFAULT_GOAL := help
-.PHONY: help table1 table2 table3 claims figures $(FIGURES) learning all report rows of-half row faces judges lab all-notebooks parser masks test bench reference lock env clean unknown-row
+.PHONY: help table1 table2 table3 claims figures $(NAMED) learning all report rows of-half row faces judges lab all-notebooks parser masks test bench reference lock env clean unknown-row
 
 help:  ## this text
 	@echo "make TARGET [PROFILE=$(PROFILE)] [CELEBA=folder]"
@@ -189,18 +199,23 @@ table2: $(OUT)/tables/table2.md  ## Table 2: what people prefer; ours is empty u
 claims: $(OUT)/tables/claims.md  ## the paper's claims, judged from the rows that were run
 	@cat $<
 
-figures: $(FIGURES)  ## Figures 1 to 9, or one of them (make fig6), and those beyond the paper
+figures:  ## Figures 1 to 9, or one of them (make fig6), and those beyond the paper
+	+@$(HERE_AGAIN) --keep-going $(FIGURES)
 
-$(FIGURES): %: $(OUT)/figures/%.png
+$(NAMED): %: $(OUT)/figures/%.png
 	@echo "$@ is up to date: $<"
 
-fig%: | $(READY)
+UNKNOWN := $(filter-out figures $(NAMED),$(filter fig%,$(GOALS)))
+ifneq ($(UNKNOWN),)
+$(UNKNOWN): | $(READY)
 	@$(PYTHON) -m maggan.gallery $@ $(PROFILE)
+endif
 
 all: $(ALL)  ## everything of a profile: rows, seeds, tables, figures, claims, notebooks, report
-	+@$(HERE_AGAIN) $(if $(HALF),table1) table2 table3
-	+@$(HERE_AGAIN) figures claims
-	+@$(HERE_AGAIN) all-notebooks report
+	+@$(HERE_AGAIN) SEEDS=0 $(if $(HALF),table1) table2 table3
+	+@$(HERE_AGAIN) SEEDS=0 figures claims
+	$(if $(PAPERMILL),+@$(HERE_AGAIN) SEEDS=0 all-notebooks)
+	+@$(HERE_AGAIN) SEEDS=0 report
 
 report: $(OUT)/report.html  ## one HTML page: tables, figures, verdicts, settings, versions
 	@echo "report is up to date: $<"
@@ -226,7 +241,9 @@ masks: $(STORE)/.ready  ## soft part masks of all photos in CELEBA
 lab: $(READY)  ## JupyterLab on the notebooks, in the locked environment
 	$(PYTHON) -m jupyter lab --notebook-dir=. notebooks/00-start-here.ipynb
 
-all-notebooks: $(TABLE) $(OUT)/tables/claims.md $(patsubst notebooks/%,$(OUT)/notebooks/%,$(wildcard notebooks/0[0-6]*.ipynb notebooks/10*.ipynb notebooks/1[23]*.ipynb))  ## every notebook, executed with this profile
+NOTEBOOKS := $(wildcard notebooks/0[0-6]*.ipynb notebooks/10*.ipynb $(call has,stgan maggan $(LEVELS),notebooks/12*.ipynb) \
+	$(call has,stgan maggan maggan-no-mre $(SWEEP),notebooks/13*.ipynb))
+all-notebooks: $(TABLE) $(OUT)/tables/claims.md $(patsubst notebooks/%,$(OUT)/notebooks/%,$(NOTEBOOKS))  ## every notebook, executed with this profile
 
 env: $(READY)  ## the locked environment in .venv
 
@@ -297,7 +314,7 @@ $(foreach one,$(ONES),$(call again_without,$(OUT)/metrics/$(one).json,$(call JUD
 $(patsubst %,$(OUT)/metrics/%-seed0.json,$(LIMITS)): $(OUT)/metrics/%-seed0.json: $(call CODE,evaluate) $(JUDGES) | $(READY)
 	$(ONE_THREAD) MAGGAN_PLAIN=1 $(PYTHON) -m maggan.evaluate $* $(PROFILE)
 
-$(TABLE): notebooks/09-table3.ipynb $(call CODE,09-table3) $(METRICS) $(PRINTED) $(wildcard $(OUT)/metrics/*.json) | $(READY)
+$(TABLE): notebooks/09-table3.ipynb $(call CODE,09-table3) $(sort $(METRICS) $(SEEDS_THERE)) $(PRINTED) | $(READY)
 	$(call RUN,09-table3,$(call DONE,09-table3),profile=$(PROFILE),tables table3 $(PROFILE) >/dev/null)
 
 $(OUT)/tables/table1.md: $(call CODE,tables) $(patsubst %,$(OUT)/metrics/%-seed0.json,stgan maggan) $(OF_HALF) $(PRINTED) $(MEASURED) | $(READY)
@@ -307,11 +324,13 @@ $(OUT)/learning/%-seed0.json: $(call CODE,learning) $(HERE)/%-seed0/weights.safe
 	$(ONE_THREAD) MAGGAN_PLAIN=1 $(PYTHON) -m maggan.learning $* $(PROFILE) >/dev/null
 	@touch $@
 
-# Figures are drawn from what is on the disk; they train nothing.
+# Figures are drawn from what is on the disk; they train nothing, but wait for a curve that is asked for as well.
+$(OUT)/figures/fig9.png: | $(if $(filter learning,$(GOALS)),$(LEARNT))
 $(OUT)/figures/%.png: $(call CODE,gallery) $(MEASURED) | $(READY)
 	$(ONE_THREAD) MAGGAN_PLAIN=1 $(PYTHON) -m maggan.gallery $* $(PROFILE) >/dev/null
 
-$(OUT)/report.html: $(call CODE,report) $(MEASURED) $(wildcard $(OUT)/figures/*.png $(OUT)/tables/*) | $(READY)
+# Of a page of everything nothing is trained or drawn: what it shows is looked at, not asked for.
+$(OUT)/report.html: $(call CODE,report) $(SHOWN) $(MEASURED) | $(READY)
 	$(PYTHON) -m maggan.report $(PROFILE) >/dev/null
 
 $(OUT)/tables/table2.md: $(call CODE,tables) $(PRINTED) | $(READY)
@@ -326,6 +345,10 @@ of-half: $(if $(filter celeba,$(WORLD)),$(STORE)/.ready) | $(READY)
 
 $(OF_HALF): of-half
 	+@:
+
+# Those of figures look at rows, which must not be trained in two notebooks at once.
+$(OUT)/notebooks/12-figures.ipynb: $(MEASURED) | $(call METRICS_OF,stgan maggan $(LEVELS),0) $(LEARNT)
+$(OUT)/notebooks/13-beyond-the-paper.ipynb: $(MEASURED) | $(call METRICS_OF,stgan maggan maggan-no-mre $(SWEEP) $(LIMITS),0)
 
 # 01, 04, 06, 10, 12 and 13 take a profile; the others draw what they show
 $(OUT)/notebooks/%.ipynb: notebooks/%.ipynb $(STAMPS)/% $(FACES) $(JUDGES) | $(READY)

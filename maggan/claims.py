@@ -20,7 +20,7 @@ from .measured import command, read_metrics, resized
 from .profiles import profile as get_profile
 
 HAIR = ("Bald", "Bangs", "Black_Hair", "Blond_Hair", "Brown_Hair")
-NEARLY = 0.10  # "hardly matters", "leaves as it is": within a tenth
+NEARLY = 0.10  # "hardly matters", "leaves as it is": within a tenth; "fails": by more than that
 ABOUT = 0.25  # "to about": within a quarter of the paper's ratio
 
 
@@ -73,7 +73,7 @@ class Runs:
         try:
             points = read_learning(slug, self.profile)["points"]
         except MagganError as error:
-            raise NotRun(str(error)) from None
+            raise NotRun(str(error).replace(str(paths.results()), "results")) from None  # not this machine's folders
         point = min(points, key=lambda each: abs(each["iteration"] - share * points[-1]["iteration"]))
         value = self.value(point["metrics"].get(key), slug, self.profile)
         self.said.append(f"{key} of {slug} after {point['iteration']} iterations, validation faces, {value}")
@@ -191,13 +191,14 @@ def sooner(runs):
 
 
 def blending(runs):
+    """That MRE falls is arithmetic, the mask blurs nothing out; whether the seam grows is not."""
     seen = runs.lower("maggan", "maggan", ("seam", "seam_blended"))
     return runs.lower("maggan", "maggan", ("mre_blended", "mre")) and seen
 
 
 def one_scale_fails_on_male(runs):
     one, several = (runs.mean(row, ("Male",), "accuracy_1.5") for row in ("maggan", "maggan-multilevel"))
-    return one.minus(several).high < 0
+    return one.minus(several).high < -NEARLY
 
 
 def missing(what):

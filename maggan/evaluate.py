@@ -10,6 +10,7 @@ import argparse
 import json
 import time
 from collections import defaultdict
+from dataclasses import replace
 from importlib.metadata import version
 
 import numpy as np
@@ -66,7 +67,10 @@ def load_row(variant, profile, seed, device):
         )
     generator, config = load_generator(folder, device)
     generator.to(memory_format=torch.channels_last)
-    return generator, {"config_hash": config.hash(), "iterations": config.iterations, "trained_with": config.table}
+    return generator, {
+        "config_hash": config.hash(), "settings_hash": replace(config, seed=0).hash(),  # what its seeds share
+        "iterations": config.iterations, "trained_with": config.table,
+    }  # fmt: skip
 
 
 def evaluate(variant, profile, seed=0, device=None, generator=None):
@@ -149,8 +153,10 @@ def measure_faces(variant, generator, faces, judges, truths, device):
                 some = stop - start if strength in STRENGTHS else max(0, min(stop, CURVE_FACES) - start)
                 if some:
                     part = Batch(*(tensor[:some] for tensor in batch))
+                    wait_for(device)
                     began = time.perf_counter()
                     edits = flipped(generator, part, strength)
+                    wait_for(device)
                     seconds.append((time.perf_counter() - began) / (13 * some))
                     released = released_edits(generator, part, edits, strength)
                     measured |= measure_strength(part, strength, edits, released, judges.classifier)
@@ -172,12 +178,15 @@ def measure_faces(variant, generator, faces, judges, truths, device):
 
 
 def flipped(generator, batch, strength):
-    """The 13 single flips of each face at a strength: (B, 13, 3, S, S); waits for a GPU, so that it can be timed."""
+    """The 13 single flips of each face at a strength: (B, 13, 3, S, S)."""
     images, parts, attributes = batch
-    edits = generator.edits(images, single_flips(attributes, strength), parts, attributes)
-    if edits.is_cuda:
+    return generator.edits(images, single_flips(attributes, strength), parts, attributes)
+
+
+def wait_for(device):
+    """Wait until a GPU has done what it was told, so that the clock is right."""
+    if str(device).startswith("cuda"):
         torch.cuda.synchronize()
-    return edits
 
 
 def released_edits(generator, batch, plain, strength=1.0):

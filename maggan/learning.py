@@ -4,6 +4,7 @@
 """
 
 import argparse
+import hashlib
 import json
 from collections import defaultdict
 
@@ -14,12 +15,14 @@ from . import paths
 from .attributes import ATTRIBUTES
 from .checkpoints import load_generator, run_folder
 from .data import open_faces
+from .dependencies import fingerprint
 from .errors import MagganError, cli
 from .evaluate import FACES_AT_ONCE, flipped, load_row, measure_strength, released_edits
-from .judges import load_judges
+from .judges import judges_folder, load_judges
+from .measured import command
 from .profiles import profile as get_profile
 from .progress import progress
-from .summaries import STRENGTHS, interval, of_one_attribute, write
+from .summaries import STRENGTHS, YES_OR_NO, interval, of_one_attribute, write
 
 
 def learning_file(variant, profile, seed=0):
@@ -34,10 +37,14 @@ def snapshots(variant, profile, seed=0):
     found = sorted((folder / "snapshots").glob("*.safetensors"))
     if not found:
         raise MagganError(
-            f"{folder} has no snapshots: profile {profile.name} keeps none, or the row was trained before it did; "
-            "put snapshots=10 into the profile and train the row again."
+            f"{folder} has no snapshots, for it was trained before there were any; move it away and train the row "
+            f"again: {command(variant, profile, seed)}"
         )
     return found
+
+
+def sha256_of(file):
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 @torch.inference_mode()
@@ -56,7 +63,10 @@ def measure_snapshot(generator, faces, classifier, device):
     return {
         "metrics": {name: interval(value) for name, value in values.items()},
         "per_attribute": {
-            attribute: {name: of_one_attribute(value[:, i], np.ones(len(value))) for name, value in values.items()}
+            attribute: {
+                name: (of_one_attribute if name.startswith(YES_OR_NO) else interval)(value[:, i], np.ones(len(value)))
+                for name, value in values.items()
+            }
             for i, attribute in enumerate(ATTRIBUTES)
         },
     }
@@ -73,12 +83,15 @@ def learning(variant, profile, seed=0, device=None):
     file, kept = learning_file(variant, profile, seed), snapshots(variant, profile, seed)
     _, config = load_generator(kept[-1])
     result = {"row": variant, "profile": profile.name, "seed": seed, "size": profile.size,
-              "config_hash": config.hash(), "points": []}  # fmt: skip
+              "config_hash": config.hash(), "iterations": config.iterations, "points": []}  # fmt: skip
+    faces, judges = open_faces(profile, "validation"), load_judges(profile, device)
+    judge = judges_folder(profile) / "classifier.safetensors"
+    made_of = [fingerprint("learning", profile.world), faces.identity, sha256_of(judge)]
+    result["made_of"] = hashlib.sha256(json.dumps(made_of).encode()).hexdigest()[:12]
     if file.exists() and file.stat().st_mtime > kept[-1].stat().st_mtime:  # newer than the training
-        before = read_learning(variant, profile, seed)
+        before = read_learning(variant, profile, seed, whole=False)
         if {**before, "points": []} == result:
             result = before
-    faces, judges = open_faces(profile, "validation"), load_judges(profile, device)
     done = {point["iteration"] for point in result["points"]}
     left = [snapshot for snapshot in kept if int(snapshot.stem) not in done]
     for snapshot in progress(left, f"learning of {variant}", unit="snapshots"):
@@ -90,17 +103,20 @@ def learning(variant, profile, seed=0, device=None):
     return json.loads(file.read_text())
 
 
-def read_learning(variant, profile, seed=0):
-    """The curve that `learning` wrote; MagganError with the command where there is none."""
-    file = learning_file(variant, profile, seed)
+def read_learning(variant, profile, seed=0, whole=True):
+    """The curve that `learning` wrote; MagganError with the command where there is none, or half of one."""
+    profile, file = get_profile(profile), learning_file(variant, profile, seed)
+    photos = " CELEBA=folder" if profile.world == "celeba" else ""
+    make = f"make learning PROFILE={profile.name}{photos}"
     if not file.exists():
-        raise MagganError(f"{file} is not there: make learning PROFILE={get_profile(profile).name}")
+        raise MagganError(f"{file} is not there: {make}")
     try:
-        return json.loads(file.read_text())
+        curve = json.loads(file.read_text())
     except ValueError:
-        raise MagganError(
-            f"{file} is damaged; delete it and run: make learning PROFILE={get_profile(profile).name}"
-        ) from None
+        raise MagganError(f"{file} is damaged; delete it and run: {make}") from None
+    if whole and (not curve["points"] or curve["points"][-1]["iteration"] != curve.get("iterations")):
+        raise MagganError(f"{file} is half measured: {make} goes on from there")
+    return curve
 
 
 def main():

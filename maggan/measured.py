@@ -12,7 +12,7 @@ from .summaries import add_fid
 from .variants import ROWS
 
 EXTRA_ROWS = {"true-edit": "true edit (floor)", "no-edit": "no edit"}
-SAME = ("faces", "size", "iterations", "trained_with")  # what seeds must share to be one row
+SAME = ("faces", "size", "iterations", "trained_with", "settings_hash")  # what seeds must share to be one row
 
 
 def metrics_files(slug, profile, source="yours"):
@@ -41,17 +41,19 @@ def read_metrics(profile, source):
         for seed, run in runs.items():
             for name in SAME:
                 if run.get(name) != next(iter(runs.values())).get(name):
-                    file = metrics_file(slug, profile, seed)
-                    raise MagganError(f"{file} has other {name} than the other seeds: {command(slug, profile, seed)}")
+                    file, both = metrics_file(slug, profile, seed), f"{next(iter(runs))} {seed}"
+                    again = command(slug, profile, both)
+                    raise MagganError(f"{file} has other {name} than the seed before it; one of them is old: {again}")
         if runs:
             found[slug] = combined(runs)
     return found
 
 
 def command(slug, profile, seed=0):
-    """What trains and evaluates a row."""
+    """What trains and evaluates a row, of one seed or several ("0 1")."""
     photos = " CELEBA=folder" if profile.world == "celeba" else ""
-    return f"make row ROW={slug} PROFILE={profile.name}{f' SEEDS={seed}' if seed else ''}{photos}"
+    seeds = f' SEEDS="{seed}"' if isinstance(seed, str) else f" SEEDS={seed}" if seed else ""
+    return f"make row ROW={slug} PROFILE={profile.name}{seeds}{photos}"
 
 
 def resized(profile, factor):

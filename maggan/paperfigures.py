@@ -14,6 +14,7 @@ from . import metrics
 from .attributes import ATTRIBUTES, PARTS, attribute_index, single_flips
 from .checkpoints import run_folder
 from .data import open_faces
+from .errors import MagganError
 from .evaluate import HAT_SHARE, load_row
 from .figures import ROW_COLOURS, SYSTEMS_IN_ORDER, grouped_bars, pixels, sheet, short_title, styled, values_of
 from .judges import true_counterfactuals
@@ -41,7 +42,7 @@ def flips_of(slug, profile, batch, names):
 def shares(profile, part, count=None):
     """The share of the picture that a part takes in each of the first `count` test faces: (N,)."""
     faces = open_faces(profile, "test")
-    numbers = torch.arange(len(faces))[:count].split(64)
+    numbers = torch.arange(len(faces))[:count].split(max(1, 64 * 64**2 // profile.size**2))
     return torch.cat([faces.batch(some).parts[:, PARTS.index(part)].mean(dim=(1, 2)) for some in numbers])
 
 
@@ -81,9 +82,11 @@ def fig1(profile):
     """Fig. 1: MagGAN's edits at the largest size trained, the region of each enlarged beside the source's."""
     sizes = [at for at in (resized(profile, factor) for factor in (4, 2)) if at]
     at = next((at for at in sizes if (run_folder(at, "maggan") / "weights.safetensors").exists()), profile)
-    batch = open_faces(at, "test").batch(range(3))
+    faces = open_faces(at, "test")
+    batch = faces.batch(range(min(3, len(faces))))
     edits, _ = flips_of("maggan", at, batch, SHOWN)
-    figure, grid = plt.subplots(6, 1 + len(SHOWN), figsize=(9, 6.4), height_ratios=(2, 1) * 3)
+    n = len(batch.images)
+    figure, grid = plt.subplots(2 * n, 1 + len(SHOWN), figsize=(9, 0.4 + 2 * n), height_ratios=(2, 1) * n)
     for i, (above, below, image) in enumerate(zip(grid[::2], grid[1::2], batch.images, strict=True)):
         bare(above[0]).imshow(pixels(image))
         bare(below[0])
@@ -119,7 +122,8 @@ def fig2(profile):
     rows = torch.stack([torch.stack(column) for column in columns], 1)  # (3, 6, 3, S, S)
     figure = sheet(pixels(rows), width=7.5, lines=("source", "MagGAN", "STGAN"))
     figure.set_figheight(4.3)
-    figure.axes[0].set_xticks((np.arange(6) + 0.5) * (profile.size + 1), labels, rotation=0, ha="center")
+    places = (np.arange(len(labels)) + 0.5) * (profile.size + 1)
+    figure.axes[0].set_xticks(places, labels, rotation=0, ha="center")
     figure.suptitle(f"{profile.name}: test faces with the most hat and the most cloth (scarves); MRE of MagGAN / STGAN")
     return figure
 
@@ -131,16 +135,17 @@ def fig6(profile):
     systems = [slug for slug in SYSTEMS_IN_ORDER if slug in runs]
     bars, errors = {}, {}
     for slug in systems:
-        each = [runs[slug]["per_attribute"][name]["accuracy_1.5"] for name in ATTRIBUTES]
+        each = [runs[slug]["per_attribute"][name].get("accuracy_1.5") for name in ATTRIBUTES]
         label = short_title(slug)
-        bars[label], errors[label] = values_of([*each, runs[slug]["metrics"]["accuracy_1.5"]], 100)
+        bars[label], errors[label] = values_of([*each, runs[slug]["metrics"].get("accuracy_1.5")], 100)
     figure, axes = plt.subplots(figsize=(10, 3.4))
     colours = {short_title(slug): ROW_COLOURS[slug] for slug in systems}
     grouped_bars(axes, bars, errors, colours, (*ATTRIBUTES, "mean"))
     axes.axvline(len(ATTRIBUTES) - 0.5, color="0.7", lw=0.8)
     axes.set(ylabel="accuracy at strength 1.5, %", ylim=(0, 105))
     axes.legend(ncols=len(bars), loc="lower center", bbox_to_anchor=(0.5, 1))
-    not_run(figure, [slug for slug in SYSTEMS_IN_ORDER if slug not in runs], runs)
+    shown = {slug: runs[slug] for slug in systems}
+    not_run(figure, [slug for slug in SYSTEMS_IN_ORDER if slug not in runs], shown)
     return figure
 
 
@@ -153,10 +158,12 @@ def fig7(profile):
     for axes, hat in zip(panels, ("with_hat", "without_hat"), strict=True):
         key, bars, errors, counts = f"accuracy_1.5_{hat}", {}, {}, []
         for slug in rows:
-            entries = [runs[slug]["per_attribute"][name][key] for name in ATTRIBUTES]
+            entries = [runs[slug]["per_attribute"][name].get(key) for name in ATTRIBUTES]
+            if None in entries:
+                raise MagganError(f"fig7 needs {key} of row {slug}: python -m maggan.evaluate {slug} {profile.name}")
             counts = [entry["n"] for entry in entries]
             label = short_title(slug)
-            bars[label], errors[label] = values_of([*entries, runs[slug]["metrics"][key]], 100)
+            bars[label], errors[label] = values_of([*entries, runs[slug]["metrics"].get(key)], 100)
         colours = {short_title(slug): ROW_COLOURS[slug] for slug in rows}
         grouped_bars(axes, bars, errors, colours, (*ATTRIBUTES, "mean"))
         axes.axvline(len(ATTRIBUTES) - 0.5, color="0.7", lw=0.8)
@@ -165,7 +172,7 @@ def fig7(profile):
         where = f"{hat.replace('_', ' a ')} ({relation} {HAT_SHARE:g} of the picture)"
         axes.set_title(f"{counts[0]} faces {where}", loc="left")
         axes.legend(ncols=2, loc="lower right", bbox_to_anchor=(1, 1))
-    not_run(figure, [], runs)
+    not_run(figure, [], {slug: runs[slug] for slug in rows})
     return figure
 
 
@@ -245,4 +252,6 @@ def fig9(profile):
                     axes.set_title(f"{'−' if has else '+'} {name}", fontsize=7)
         part.suptitle(label, fontsize=8, color=ROW_COLOURS[slug])
     right.suptitle("(b) the first two test faces", fontsize=9)
+    counted = curves[rows[0]][-1].get("faces", "the")
+    not_run(figure, [], extra=[f"{profile.name}, seed 0; bands: 95 % over {counted} validation faces"])
     return figure

@@ -32,7 +32,7 @@ class Profile:
     judge_epochs: int = 25
     features: str = "inception"  # the network behind FID: "inception" (2048-d) or "small"
     sample_every: int = 1000
-    snapshots: int = 0  # how many weights of the generator a run keeps on its way, for curves over training
+    snapshots: int = 10  # how many weights of the generator a run keeps on its way, for curves over training
     note: str = ""
 
 
@@ -70,7 +70,7 @@ PROFILES = {
         ),  # fmt: skip
         _drawn(
             64, **{**_SMALL, "iterations": 2600}, train_faces=6_000, decorrelated_faces=6_000,
-            validation_faces=256, test_faces=600, judge_epochs=5, snapshots=10,
+            validation_faces=256, test_faces=600, judge_epochs=5,
         ),  # fmt: skip
         _drawn(128, iterations=40_000),
         _drawn(256, iterations=80_000),

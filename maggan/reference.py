@@ -41,6 +41,8 @@ def promote(profile, rows=tuple(VARIANTS)):
         "device": sorted({run["device"] for run in runs.values()}),
         "wall_seconds": {**seconds, "judges": json.loads(judges.read_text())["wall_seconds"]},
     }
+    for old in (file for slug in yours for file in metrics_files(slug, profile, "reference").values()):
+        old.unlink()  # a run of fewer seeds must not be averaged with an older one
     copy_into(target / "metrics", [*files, judges])
     copy_into(target / "learning", sorted((mine / "learning").glob("*.json")))
     for table in TABLES:  # now yours and the reference are the same

@@ -15,6 +15,7 @@ STRENGTHS = (1.0, 1.5)  # of eq. 2, and of STGAN's published test
 CURVE = (0.25, 0.5, 1.0, 1.5, 2.0)  # of the success-preservation curve
 CURVE_FACES = 300  # the first test faces: the other strengths are edited on them alone
 LARGEST_ERROR = 0.1  # MRE, in the pixel range [-1, 1], up to which the curve's area counts
+YES_OR_NO = ("accuracy_", "judge_on_")
 ABOUT_FACES = ("attributes", "hat")
 INSIDE = ("change", "seam_of_source")  # what others are divided by; of no interest alone
 OVER_IMAGES = "bootstrap over test images, 95 %"
@@ -35,7 +36,7 @@ def summarise(taken):
     overall = {name: interval(*quantity) for name, quantity in sorted(quantities.items())}
     each = {
         attribute: {
-            name: of_one_attribute(values[:, i], weights[:, i])
+            name: (of_one_attribute if name.startswith(YES_OR_NO) else interval)(values[:, i], weights[:, i])
             for name, (values, weights) in sorted(quantities.items()) if values.ndim == 2
         }
         for i, attribute in enumerate(ATTRIBUTES)
@@ -50,7 +51,8 @@ def summarise(taken):
 def ratios(taken):
     """Leakage, the sum of changes outside the region over the sum inside; seams, rim energy of edits over the source's.
 
-    As {name: (values, weights)}, both (N, 13): sum(values * weights) / sum(weights) is the ratio of the sums.
+    As {name: (values, weights)}, both (N, 13): sum(values * weights) / sum(weights) is an attribute's ratio of sums
+    over faces; a row's number is the mean of the 13.
     """
     # All change less the change outside; never 0, so that an edit all of which leaks still counts.
     found = {"leakage": (taken["mre"], np.maximum(taken["change"] - taken["mre"], 1e-9))}
@@ -116,10 +118,8 @@ def interval(values, weights=None):
 
 
 def of_one_attribute(values, weights):
-    """An interval for one attribute, whose flips are one a face: Wilson's where they fail or succeed."""
+    """Wilson's interval of the successes of one attribute, whose flips are one a face; (N,) of 0 and 1 both."""
     counted = weights > 0
-    if not np.isin(values, (0, 1)).all() or not np.isin(weights, (0, 1)).all():
-        return interval(values, weights)
     n = int(counted.sum())
     value, low, high = metrics.wilson_interval(float(values[counted].sum()), n)
     return {"value": value, "low": low, "high": high, "n": n, "interval": WILSON}
@@ -168,12 +168,15 @@ def distances(kept):
         *(kept[f"{name}_{what}"] for name in ("faces", "edits") for what in ("mean", "covariance"))
     )
     reach = 1.96 * float(kept["deviation"])
-    return {
+    found = {
         "fid": {"value": fid, "low": fid - reach, "high": fid + reach, "n": int(kept["n"]),
                 "interval": "1.96 bootstrap deviations over test images"},
-        "kid": {"value": metrics.kernel_distance(kept["faces_some"], kept["edits_some"]), "low": None, "high": None,
-                "n": len(kept["faces_some"]), "interval": "none: a mean over clean-fid's random subsets"},
     }  # fmt: skip
+    if "faces_some" in kept:  # statistics of older runs have none
+        found["kid"] = {"value": metrics.kernel_distance(kept["faces_some"], kept["edits_some"]), "low": None,
+                        "high": None, "n": len(kept["faces_some"]),
+                        "interval": "none: a mean over clean-fid's random subsets"}  # fmt: skip
+    return found
 
 
 # on disk -------------------------------------------------------------------------------------------------------

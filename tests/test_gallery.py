@@ -113,7 +113,7 @@ def test_figures_of_edits_are_written_as_png_and_pdf_the_same_twice(trained):
             for i, a in enumerate(accuracies, 1)
         ]
         learning_file(slug, "smoke").parent.mkdir(parents=True, exist_ok=True)
-        learning_file(slug, "smoke").write_text(json.dumps({"points": points}))
+        learning_file(slug, "smoke").write_text(json.dumps({"iterations": 2, "points": points}))
     for name in ("fig1", "fig2", "fig8", "fig9", "peers"):
         file = gallery.draw(name, "smoke")
         first = file.read_bytes()

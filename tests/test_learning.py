@@ -19,6 +19,7 @@ def row(runs, monkeypatch):
     torch.manual_seed(0)
     judge = AttributeClassifier(32, 4).eval()
     monkeypatch.setattr(learning, "load_judges", lambda *_: Judges(judge, None))
+    monkeypatch.setattr(learning, "sha256_of", lambda file: "of the judge")
     train("maggan", "smoke", iterations=4)
     return runs
 
@@ -35,6 +36,14 @@ def test_every_snapshot_is_measured_on_the_validation_faces(row):
     assert learning.read_learning("maggan", "smoke") == curve
 
 
+def test_half_a_curve_is_not_taken_for_a_whole_one(row):
+    whole = learning.learning("maggan", "smoke", device="cpu")
+    for points in ([], whole["points"][:1]):
+        learning.learning_file("maggan", "smoke").write_text(json.dumps({**whole, "points": points}))
+        with pytest.raises(MagganError, match="maggan-seed0.json is half measured: make learning PROFILE=smoke"):
+            learning.read_learning("maggan", "smoke")
+
+
 def test_what_is_measured_stays_and_new_weights_are_measured_anew(row, monkeypatch):
     whole = learning.learning("maggan", "smoke", device="cpu")
     file = learning.learning_file("maggan", "smoke")
@@ -42,9 +51,12 @@ def test_what_is_measured_stays_and_new_weights_are_measured_anew(row, monkeypat
     measured, measure = [], learning.measure_snapshot
     monkeypatch.setattr(learning, "measure_snapshot", lambda *args: measured.append(1) or measure(*args))
     assert learning.learning("maggan", "smoke", device="cpu") == whole and len(measured) == 1
+    monkeypatch.setattr(learning, "sha256_of", lambda file: "of another judge")
+    assert learning.learning("maggan", "smoke", device="cpu")["points"] == whole["points"] and len(measured) == 3
+    whole = learning.read_learning("maggan", "smoke")
     later = file.stat().st_mtime + 10
     os.utime(row / "smoke" / "maggan-seed0" / "snapshots" / "0000004.safetensors", (later, later))
-    assert learning.learning("maggan", "smoke", device="cpu") == whole and len(measured) == 3
+    assert learning.learning("maggan", "smoke", device="cpu") == whole and len(measured) == 5
 
 
 def test_rows_without_a_curve_say_what_makes_one(row):

@@ -12,7 +12,7 @@ from maggan.paths import ROOT
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 WITH_ROW = ("04", "07", "08")
-WITH_PROFILE = ("01", "04", "06", "07", "08", "09", "10", "11")
+WITH_PROFILE = ("01", "04", "06", "07", "08", "09", "10", "11", "12", "13")
 
 
 @pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem)

@@ -70,7 +70,7 @@ def test_rows_whose_names_begin_alike_are_kept_apart(metrics):
 
 def test_seeds_that_were_trained_differently_are_not_averaged(metrics):
     save(metrics, "maggan", {0: 0.02, 1: 0.03}, iterations=100)
-    with pytest.raises(MagganError, match="maggan-seed1.json has other iterations .* SEEDS=1"):
+    with pytest.raises(MagganError, match='maggan-seed1.json has other iterations .* SEEDS="0 1"'):
         read()
 
 

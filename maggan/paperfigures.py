@@ -46,6 +46,11 @@ def shares(profile, part, count=None):
     return torch.cat([faces.batch(some).parts[:, PARTS.index(part)].mean(dim=(1, 2)) for some in numbers])
 
 
+def signed(attributes):
+    """The 13 attributes' names with the sign of their flip, of a face's attributes (13,)."""
+    return [f"{'−' if has else '+'} {name}" for has, name in zip(attributes, ATTRIBUTES, strict=True)]
+
+
 def bare(axes):
     """Axes for a picture: no ticks, no frame."""
     axes.set_xticks([])
@@ -190,9 +195,7 @@ def fig8(profile):
         lines = {"true edit": truths[number].permute(0, 2, 3, 1).numpy() / 255, **lines}
     source = pixels(batch.images)
     rows = np.stack([np.concatenate([source, edits]) for edits in lines.values()])
-    signs = ["−" if has else "+" for has in batch.attributes[0]]
-    columns = ["source", *(f"{sign} {name}" for sign, name in zip(signs, ATTRIBUTES, strict=True))]
-    figure = sheet(rows, columns, list(lines), width=10)
+    figure = sheet(rows, ["source", *signed(batch.attributes[0])], list(lines), width=10)
     figure.suptitle(f"{profile.name}: the test face with the largest hat, each attribute flipped at strength 1.0")
     not_run(figure, [slug for slug in VARIANTS if slug not in runs])
     return figure
@@ -211,8 +214,7 @@ def peers(profile):
         with torch.inference_mode():
             edits = generator.edits(batch.images, flips, batch.parts, batch.attributes)
         lines.append(pixels(torch.cat([batch.images, edits[0]])))
-    signs = ["−" if has else "+" for has in batch.attributes[0]]
-    columns = ["source", "rebuilt", *(f"{sign} {name}" for sign, name in zip(signs, ATTRIBUTES, strict=True))]
+    columns = ["source", "rebuilt", *signed(batch.attributes[0])]
     figure = sheet(np.stack(lines), columns, [short_title(slug) for slug in rows], width=10)
     figure.suptitle(f"{profile.name}: the first test face, rebuilt and with each attribute flipped at strength 1.0")
     not_run(figure, [slug for slug in SYSTEMS_IN_ORDER if slug not in rows])
@@ -248,8 +250,7 @@ def fig9(profile):
             for axes, image, name in zip(shown, picture[line], ("", *GLOBAL), strict=True):
                 bare(axes).imshow(image)
                 if name:
-                    has = batch.attributes[line, attribute_index(name)]
-                    axes.set_title(f"{'−' if has else '+'} {name}", fontsize=7)
+                    axes.set_title(signed(batch.attributes[line])[attribute_index(name)], fontsize=7)
         part.suptitle(label, fontsize=8, color=ROW_COLOURS[slug])
     right.suptitle("(b) the first two test faces", fontsize=9)
     counted = curves[rows[0]][-1].get("faces", "the")

@@ -61,7 +61,7 @@ METRICS  = $(call METRICS_OF,$(ROWS),$(SEEDS)) $(call METRICS_OF,$(LIMITS),0)
 SEEDS_THERE = $(wildcard $(foreach row,$(ROWS),$(OUT)/metrics/$(row)-seed*.json))
 # `make all` trains seed 0 of every row, and of the rows that most is said of the seeds in SEEDS, three unless it is set.
 SEEDED  := $(filter stgan maggan,$(ALL_ROWS))
-LEARNT   = $(patsubst %,$(OUT)/learning/%-seed0.json,maggan $(LEVELS))
+LEARNT   = $(patsubst %,$(HERE)/%-seed0/.learnt,maggan $(LEVELS))
 ALL      = $(sort $(call METRICS_OF,$(ALL_ROWS) $(LIMITS),0) $(call METRICS_OF,$(SEEDED),$(ALL_SEEDS))) \
 	$(OF_HALF) $(if $(filter fig9,$(FIGURES)),$(LEARNT))
 TRAINED  = $(call DONE,07-train-a-row-$(1))
@@ -241,6 +241,7 @@ masks: $(STORE)/.ready  ## soft part masks of all photos in CELEBA
 lab: $(READY)  ## JupyterLab on the notebooks, in the locked environment
 	$(PYTHON) -m jupyter lab --notebook-dir=. notebooks/00-start-here.ipynb
 
+# those of figures only where the rows they look at are wanted
 NOTEBOOKS := $(wildcard notebooks/0[0-6]*.ipynb notebooks/10*.ipynb $(call has,stgan maggan $(LEVELS),notebooks/12*.ipynb) \
 	$(call has,stgan maggan maggan-no-mre $(SWEEP),notebooks/13*.ipynb))
 all-notebooks: $(TABLE) $(OUT)/tables/claims.md $(patsubst notebooks/%,$(OUT)/notebooks/%,$(NOTEBOOKS))  ## every notebook, executed with this profile
@@ -320,9 +321,12 @@ $(TABLE): notebooks/09-table3.ipynb $(call CODE,09-table3) $(sort $(METRICS) $(S
 $(OUT)/tables/table1.md: $(call CODE,tables) $(patsubst %,$(OUT)/metrics/%-seed0.json,stgan maggan) $(OF_HALF) $(PRINTED) $(MEASURED) | $(READY)
 	$(PYTHON) -m maggan.tables table1 $(PROFILE) >/dev/null
 
-$(OUT)/learning/%-seed0.json: $(call CODE,learning) $(HERE)/%-seed0/weights.safetensors $(JUDGES) | $(READY)
+# A mark, not the curve itself: make deletes its targets when it is interrupted, and half a curve is gone on with.
+$(HERE)/%-seed0/.learnt: $(call CODE,learning) $(HERE)/%-seed0/weights.safetensors $(JUDGES) | $(READY)
 	$(ONE_THREAD) MAGGAN_PLAIN=1 $(PYTHON) -m maggan.learning $* $(PROFILE) >/dev/null
 	@touch $@
+
+$(foreach row,maggan $(LEVELS),$(call again_without,$(OUT)/learning/$(row)-seed0.json,$(HERE)/$(row)-seed0/.learnt))
 
 # Figures are drawn from what is on the disk; they train nothing, but wait for a curve that is asked for as well.
 $(OUT)/figures/fig9.png: | $(if $(filter learning,$(GOALS)),$(LEARNT))

@@ -17,12 +17,12 @@ from .checkpoints import load_generator, run_folder
 from .data import open_faces
 from .dependencies import fingerprint
 from .errors import MagganError, cli
-from .evaluate import FACES_AT_ONCE, flipped, load_row, measure_strength, released_edits
+from .evaluate import faces_at_once, flipped, load_row, measure_strength, released_edits
 from .judges import judges_folder, load_judges
 from .measured import command
 from .profiles import profile as get_profile
 from .progress import progress
-from .summaries import STRENGTHS, YES_OR_NO, interval, of_one_attribute, write
+from .summaries import STRENGTHS, interval, of_one_attribute, write
 
 
 def learning_file(variant, profile, seed=0):
@@ -51,7 +51,7 @@ def sha256_of(file):
 def measure_snapshot(generator, faces, classifier, device):
     """Accuracy and MRE at both strengths over all faces: {"metrics": ..., "per_attribute": ...}."""
     taken = defaultdict(list)
-    at_once = max(1, FACES_AT_ONCE * 128**2 // max(faces.size, 128) ** 2)
+    at_once = faces_at_once(faces.size)
     for start in range(0, len(faces), at_once):
         batch = faces.batch(range(start, min(start + at_once, len(faces))), device)
         for strength in STRENGTHS:
@@ -63,10 +63,7 @@ def measure_snapshot(generator, faces, classifier, device):
     return {
         "metrics": {name: interval(value) for name, value in values.items()},
         "per_attribute": {
-            attribute: {
-                name: (of_one_attribute if name.startswith(YES_OR_NO) else interval)(value[:, i], np.ones(len(value)))
-                for name, value in values.items()
-            }
+            attribute: {name: of_one_attribute(name, value[:, i]) for name, value in values.items()}
             for i, attribute in enumerate(ATTRIBUTES)
         },
     }

@@ -15,7 +15,7 @@ from .attributes import ATTRIBUTES, PARTS, attribute_index, single_flips
 from .checkpoints import run_folder
 from .data import open_faces
 from .errors import MagganError
-from .evaluate import HAT_SHARE, load_row
+from .evaluate import HAT_SHARE, faces_at_once, load_row
 from .figures import ROW_COLOURS, SYSTEMS_IN_ORDER, grouped_bars, pixels, sheet, short_title, styled, values_of
 from .judges import true_counterfactuals
 from .learning import read_learning
@@ -42,7 +42,7 @@ def flips_of(slug, profile, batch, names):
 def shares(profile, part, count=None):
     """The share of the picture that a part takes in each of the first `count` test faces: (N,)."""
     faces = open_faces(profile, "test")
-    numbers = torch.arange(len(faces))[:count].split(max(1, 64 * 64**2 // profile.size**2))
+    numbers = torch.arange(len(faces))[:count].split(faces_at_once(profile.size))
     return torch.cat([faces.batch(some).parts[:, PARTS.index(part)].mean(dim=(1, 2)) for some in numbers])
 
 

@@ -36,7 +36,7 @@ def summarise(taken):
     overall = {name: interval(*quantity) for name, quantity in sorted(quantities.items())}
     each = {
         attribute: {
-            name: (of_one_attribute if name.startswith(YES_OR_NO) else interval)(values[:, i], weights[:, i])
+            name: of_one_attribute(name, values[:, i], weights[:, i])
             for name, (values, weights) in sorted(quantities.items()) if values.ndim == 2
         }
         for i, attribute in enumerate(ATTRIBUTES)
@@ -117,8 +117,11 @@ def interval(values, weights=None):
     return entry | ({"identical_left_out": dropped} if dropped else {})
 
 
-def of_one_attribute(values, weights):
-    """Wilson's interval of the successes of one attribute, whose flips are one a face; (N,) of 0 and 1 both."""
+def of_one_attribute(name, values, weights=None):
+    """An interval for one attribute, whose flips are one a face, (N,): Wilson's where they fail or succeed."""
+    if not name.startswith(YES_OR_NO):
+        return interval(values, weights)
+    weights = np.ones_like(values) if weights is None else weights
     counted = weights > 0
     n = int(counted.sum())
     value, low, high = metrics.wilson_interval(float(values[counted].sum()), n)

@@ -322,7 +322,7 @@ $(OUT)/tables/table1.md: $(call CODE,tables) $(patsubst %,$(OUT)/metrics/%-seed0
 	$(PYTHON) -m maggan.tables table1 $(PROFILE) >/dev/null
 
 # A mark, not the curve itself: make deletes its targets when it is interrupted, and half a curve is gone on with.
-$(HERE)/%-seed0/.learnt: $(call CODE,learning) $(HERE)/%-seed0/weights.safetensors $(JUDGES) | $(READY)
+$(LEARNT): $(HERE)/%-seed0/.learnt: $(call CODE,learning) $(HERE)/%-seed0/weights.safetensors $(JUDGES) | $(READY)
 	$(ONE_THREAD) MAGGAN_PLAIN=1 $(PYTHON) -m maggan.learning $* $(PROFILE) >/dev/null
 	@touch $@
 

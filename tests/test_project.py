@@ -468,6 +468,8 @@ def test_all_trains_every_row_once_and_three_seeds_of_two(tree):
     for figure in ("fig1", "fig9", "sweep", "truth"):
         assert re.search(rf"maggan\.gallery {figure} drawn64", told)
     assert "maggan.report drawn64" in told
+    for row in ("maggan", "maggan-multilevel"):
+        assert first.count(f"maggan.learning {row} drawn64") == 1
     few = make(tree, "-n", "all", "PROFILE=drawn128", "ROWS=stgan maggan", "SEEDS=3").stdout
     assert sorted(set(re.findall(r"row=(\S+) profile=drawn128 seed=(\d+)", few))) == [
         (row, seed) for row in ("maggan", "stgan") for seed in "03"

@@ -224,16 +224,23 @@ def last_layer(channels, kind):
 
 
 class Discriminator(nn.Module):
-    """D_adv and D_att: one convolutional trunk, two heads (STGAN's; 44,718,990 parameters at 128 px)."""
+    """D_adv and D_att: one convolutional trunk, two heads (STGAN's; 44,718,990 parameters at 128 px).
+
+    `critic_depth` more stride-2 layers make it the "deep" single discriminator of section 3.4.
+    """
 
     def __init__(self, config):
         super().__init__()
-        widths = level_widths(config.critic_width, config.levels, config.max_width)
-        flat = widths[-1] * (config.size // 2**config.levels) ** 2
+        levels = config.levels + config.critic_depth
+        widths = level_widths(config.critic_width, levels, config.max_width)
         self.noise = config.attribute_noise
         self.trunk = trunk(widths, CRITIC_NORMS[config.critic_norm])
         self.own_trunk = trunk(widths, nn.BatchNorm2d) if config.attribute_trunk == "own" else None
-        self.adv, self.att = head(flat, config.head_width, 1), head(flat, config.head_width, C)
+        self.adv, self.att = self.heads(widths[-1], config.size >> levels, config.head_width)
+
+    def heads(self, channels, side, hidden):
+        """The heads of D_adv and D_att on flattened features of `channels` x side x side."""
+        return head(channels * side**2, hidden, 1), head(channels * side**2, hidden, C)
 
     def forward(self, images, noise=None):
         """images (B, 3, S, S) -> the critic's value (B,) and 13 attribute logits (B, 13).

@@ -5,11 +5,15 @@ import torch
 from . import losses
 from .regions import preserved_mask
 
+PATCHES = 61  # the stream of the patches' places
+
 
 def step(run):
     """`critic_steps` steps of D, each on a fresh batch, and one of G on the last; returns the loss parts."""
     config, (G, _), (D, _) = run.config, run.g, run.d
     own = config.reconstruction == "self"  # eq. 6 decodes G(x, 0); a cycle does not need it
+    if config.critic_levels > 1:  # every face has its patches, the same throughout an iteration
+        D.module.place(config.batch, run.draw(PATCHES), run.fabric.global_rank, run.fabric.world_size)
     for k in range(config.critic_steps):
         last = k == config.critic_steps - 1
         draw, batch = run.draw(k), run.batch(k)

@@ -28,8 +28,10 @@ endif
 TABLE3  := stgan-cycle maggan-seg maggan maggan-no-mre maggan-no-spade stgan-mre stgan
 PEERS   := attgan stargan fadernet icgan
 SWEEP   := maggan-mre10 maggan-mre50 maggan-mre200
-LEVELS  := maggan-multilevel
-KNOWN   := $(TABLE3) $(PEERS) $(SWEEP) $(LEVELS)
+# one shallow, one deep and multi-level discriminators; `maggan` itself is the profile's own of the three (reading 18)
+WAYS    := maggan-single maggan-deep maggan-multilevel
+LEVELS  := $(filter-out $(if $(filter %512 %1024,$(PROFILE)),maggan-multilevel,maggan-single),$(WAYS))
+KNOWN   := $(TABLE3) $(PEERS) $(SWEEP) $(WAYS)
 ROWS    := $(TABLE3)
 ALL_SEEDS := $(or $(SEEDS),0 1 2)
 SEEDS   ?= 0
@@ -47,7 +49,7 @@ FACES   := $(HERE)/faces/.ready
 JUDGED_BY := $(HERE)/judges/.ready
 JUDGES  := $(HERE)/judges/classifier.safetensors
 # Figures: the paper's, and beyond it those that the rows and the world allow.
-ALL_ROWS := $(if $(findstring command,$(origin ROWS)),$(ROWS),$(KNOWN))
+ALL_ROWS := $(if $(findstring command,$(origin ROWS)),$(ROWS),$(TABLE3) $(PEERS) $(SWEEP) $(LEVELS))
 has      = $(if $(filter-out $(ALL_ROWS),$(1)),,$(2))
 MORE    := peers curves directions leakage blending distances cost truth sweep
 NAMED   := fig1 fig2 fig3 fig4 fig5 fig6 fig7 fig8 fig9 $(MORE)
@@ -61,9 +63,11 @@ METRICS  = $(call METRICS_OF,$(ROWS),$(SEEDS)) $(call METRICS_OF,$(LIMITS),0)
 SEEDS_THERE = $(wildcard $(foreach row,$(ROWS),$(OUT)/metrics/$(row)-seed*.json))
 # `make all` trains seed 0 of every row, and of the rows that most is said of the seeds in SEEDS, three unless it is set.
 SEEDED  := $(filter stgan maggan,$(ALL_ROWS))
-LEARNT   = $(patsubst %,$(HERE)/%-seed0/.learnt,maggan $(LEVELS))
+# $(call LEARNT_OF,seeds)
+LEARNT_OF = $(foreach seed,$(1),$(patsubst %,$(HERE)/%-seed$(seed)/.learnt,maggan $(LEVELS)))
+LEARNT   = $(call LEARNT_OF,$(SEEDS))
 ALL      = $(sort $(call METRICS_OF,$(ALL_ROWS) $(LIMITS),0) $(call METRICS_OF,$(SEEDED),$(ALL_SEEDS))) \
-	$(OF_HALF) $(if $(filter fig9,$(FIGURES)),$(LEARNT))
+	$(OF_HALF) $(if $(filter fig9,$(FIGURES)),$(call LEARNT_OF,0))
 TRAINED  = $(call DONE,07-train-a-row-$(1))
 JUDGED   = $(call DONE,08-evaluate-a-row-$(1))
 
@@ -220,7 +224,7 @@ all: $(ALL)  ## everything of a profile: rows, seeds, tables, figures, claims, n
 report: $(OUT)/report.html  ## one HTML page: tables, figures, verdicts, settings, versions
 	@echo "report is up to date: $<"
 
-learning: $(LEARNT)  ## the curves of Figure 9, from the snapshots of two rows
+learning: $(LEARNT)  ## the curves of Figure 9, from the snapshots of three rows
 
 rows: $(METRICS)  ## the rows in ROWS, trained and evaluated, without the table
 
@@ -322,11 +326,12 @@ $(OUT)/tables/table1.md: $(call CODE,tables) $(patsubst %,$(OUT)/metrics/%-seed0
 	$(PYTHON) -m maggan.tables table1 $(PROFILE) >/dev/null
 
 # A mark, not the curve itself: make deletes its targets when it is interrupted, and half a curve is gone on with.
-$(LEARNT): $(HERE)/%-seed0/.learnt: $(call CODE,learning) $(HERE)/%-seed0/weights.safetensors $(JUDGES) | $(READY)
-	$(ONE_THREAD) MAGGAN_PLAIN=1 $(PYTHON) -m maggan.learning $* $(PROFILE) >/dev/null
+LEARN := $(call LEARNT_OF,$(sort 0 1 2 $(SEEDS)))
+$(LEARN): $(HERE)/%/.learnt: $(call CODE,learning) $(HERE)/%/weights.safetensors $(JUDGES) | $(READY)
+	$(ONE_THREAD) MAGGAN_PLAIN=1 $(PYTHON) -m maggan.learning $(firstword $(call SPLIT,$*)) $(PROFILE) --seed $(lastword $(call SPLIT,$*)) >/dev/null
 	@touch $@
 
-$(foreach row,maggan $(LEVELS),$(call again_without,$(OUT)/learning/$(row)-seed0.json,$(HERE)/$(row)-seed0/.learnt))
+$(foreach mark,$(LEARN),$(call again_without,$(OUT)/learning/$(notdir $(patsubst %/,%,$(dir $(mark)))).json,$(mark)))
 
 # Figures are drawn from what is on the disk; they train nothing, but wait for a curve that is asked for as well.
 $(OUT)/figures/fig9.png: | $(if $(filter learning,$(GOALS)),$(LEARNT))

@@ -231,8 +231,10 @@ def draw_heads(axes, D, number, base, middle):
         box(axes, 4.65, middle - 0.46, 0.85, 0.92, f"shared\n{by(seen['trunk'][1])}", "critic")
     for name, y in (("adv", middle - 0.26), ("att", middle + 0.26)):
         head = getattr(D, name)
-        takes = next(seen[f"{name}.{j}"][0][0] for j, layer in enumerate(head) if isinstance(layer, nn.Linear))
-        how = "averaged" if any(isinstance(layer, nn.AdaptiveAvgPool2d) for layer in head) else "flat"
+        weighted = nn.Linear | nn.Conv2d
+        takes = next(seen[f"{name}.{j}"][0][0] for j, layer in enumerate(head) if isinstance(layer, weighted))
+        kinds = [type(layer) for layer in head]
+        how = "map" if nn.Conv2d in kinds else "averaged" if nn.AdaptiveAvgPool2d in kinds else "flat"
         if D.own_trunk is not None:
             trunk = seen["trunk" if name == "adv" else "own_trunk"][1]
             box(axes, 4.65, y - 0.2, 0.85, 0.4, f"its own\n{by(trunk)}", "critic")

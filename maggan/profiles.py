@@ -53,7 +53,7 @@ def _gpu(size):
     From 512 px up a single discriminator of the whole would need up to 2.2 billion parameters (reading 18).
     """
     batch = 32 if size <= 128 else 16 if size == 256 else 8
-    several = dict(critic_base=256, critic_levels={256: 1, 512: 2, 1024: 3}[size]) if size >= 256 else {}
+    several = dict(critic_base={32: 16, 64: 32, 128: 64}.get(size, 256), critic_levels={512: 2, 1024: 3}.get(size, 1))
     return dict(recipe="stgan", iterations=189_400 * 32 // batch, batch=batch, judge_width=16, **several)
 
 
@@ -68,11 +68,11 @@ PROFILES = {
         Profile(
             "smoke", "drawn", 32, **{**_SMALL, "width": 8, "levels": 3, "critic_width": 8, "head_width": 16,
             "batch": 4, "sample_every": 4}, critic_base=16, iterations=8, snapshots=2, train_faces=64,
-            decorrelated_faces=32,
-            validation_faces=16, test_faces=16, judge_width=4, judge_epochs=1, note="not a result",
+            decorrelated_faces=32, validation_faces=16, test_faces=16, judge_width=4, judge_epochs=1,
+            note="not a result",
         ),  # fmt: skip
         _drawn(
-            32, **{**_SMALL, "iterations": 2600}, critic_base=16, train_faces=6_000, decorrelated_faces=6_000,
+            32, **{**_SMALL, "iterations": 2600}, train_faces=6_000, decorrelated_faces=6_000,
             validation_faces=256, test_faces=600, judge_epochs=5, note="the half size of drawn64, for Table 1",
         ),  # fmt: skip
         _drawn(
@@ -83,7 +83,7 @@ PROFILES = {
         _drawn(256, iterations=80_000),
         _drawn(512, iterations=80_000),
         _drawn(1024, iterations=80_000),
-        _celeba(32, **{**_SMALL, "iterations": 4000}, critic_base=16, note="the half size of celeba64, for Table 1"),
+        _celeba(32, **{**_SMALL, "iterations": 4000}, note="the half size of celeba64, for Table 1"),
         _celeba(64, **{**_SMALL, "iterations": 4000}),
         _celeba(128),
         _celeba(256),

@@ -93,7 +93,7 @@ def evaluate(variant, profile, seed=0, device=None, generator=None):
         generator, about = load_row(variant, profile, seed, device)
     started = time.monotonic()
     faces, judges = open_faces(profile, "test"), load_judges(profile, device)
-    truths = true_counterfactuals(profile) if profile.world == "drawn" else None
+    truths = true_counterfactuals(profile, device) if profile.world == "drawn" else None
     taken, features, edit_seconds = measure_faces(variant, generator, faces, judges, truths, device)
     if variant == "true-edit":  # it edits, it does not reconstruct
         taken = {key: value for key, value in taken.items() if key not in RECONSTRUCTION}

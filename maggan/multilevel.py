@@ -20,7 +20,7 @@ def discriminator(config):
 
 
 class MultiLevelDiscriminator(nn.Module):
-    """P discriminators; `place` says where the finer ones look, the same places on real faces and edits."""
+    """P discriminators; `places` (P - 1, B, 2) in [0, 1) says where the finer ones look, as fractions of the room."""
 
     def __init__(self, config):
         super().__init__()
@@ -35,10 +35,6 @@ class MultiLevelDiscriminator(nn.Module):
             [Discriminator(own), *(PatchDiscriminator(own) for _ in range(config.critic_levels - 1))]
         )
         self.places = None
-
-    def place(self, count, draw, rank=0, ranks=1):
-        """Draw the corners of `count` patches for each finer level, as fractions of the room; keep this rank's."""
-        self.places = torch.rand(len(self.levels) - 1, count, 2, generator=draw)[:, rank::ranks]
 
     def views(self, images):
         """What each discriminator sees of images (B, 3, S, S): P times (B, 3, base, base), coarse to fine."""

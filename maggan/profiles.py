@@ -30,6 +30,9 @@ class Profile:
     decorrelated_faces: int | None = None  # more training faces, drawn worlds only
     validation_faces: int | None = None
     test_faces: int | None = None
+    precision: str = "32"
+    recompute: bool = False
+    fused: bool = False
     judge_width: int = 16
     judge_epochs: int = 25
     features: str = "inception"  # the network behind FID: "inception" (2048-d) or "small"
@@ -54,12 +57,13 @@ def _gpu(size):
     """
     batch = 32 if size <= 128 else 16 if size == 256 else 8
     several = dict(critic_base={32: 16, 64: 32, 128: 64}.get(size, 256), critic_levels={512: 2, 1024: 3}.get(size, 1))
-    return dict(recipe="stgan", iterations=189_400 * 32 // batch, batch=batch, judge_width=16, **several)
+    device = dict(precision="bf16", recompute=size >= 512, fused=True)
+    return dict(recipe="stgan", iterations=189_400 * 32 // batch, batch=batch, judge_width=16, **several, **device)
 
 
 _SMALL = dict(
     recipe="small", width=16, levels=4, max_width=128, critic_width=32, head_width=256, batch=8,
-    features="small", sample_every=200,
+    features="small", sample_every=200, precision="32", fused=False,
 )  # fmt: skip
 
 PROFILES = {

@@ -46,7 +46,7 @@ def train(variant, profile, seed=0, device=None, devices=1, on_sample=None, **ov
     """
     config = resolve(variant, profile, seed, **overrides)
     folder = run_folder(profile, variant, seed)
-    fabric = launch(device, devices, config.system == "icgan")
+    fabric = launch(device, devices, config.precision, config.system == "icgan")
     if fabric.is_global_zero:  # first alone: it prepares the faces if nobody has
         faces = open_faces(profile, "train")
         code = fingerprint("train", get_profile(profile).world, system=config.system)
@@ -78,8 +78,12 @@ def train(variant, profile, seed=0, device=None, devices=1, on_sample=None, **ov
     return folder
 
 
-def launch(device, devices, unused=False):
-    """The fabric: device, precision and processes; `unused` where an iteration leaves out part of a network."""
+def launch(device, devices, precision="32", unused=False):
+    """The fabric: device, precision and processes; `unused` where an iteration leaves out part of a network.
+
+    bfloat16 is for the networks' passes alone, and for devices that have it: it would blur the critic's differences
+    and the penalty's norm, which stay float32 (reading 6).
+    """
     accelerator = device or ("cuda" if torch.cuda.is_available() else "cpu")
     if accelerator == "cuda" and not torch.cuda.is_available():
         raise MagganError("there is no GPU that PyTorch can use here; leave device out, or say device='cpu'.")
@@ -87,8 +91,9 @@ def launch(device, devices, unused=False):
         torch.set_float32_matmul_precision("high")  # TensorFloat-32
     # each process keeps its own statistics of batch norm: sharing them between two passes breaks the backward one
     strategy = DDPStrategy(broadcast_buffers=False, find_unused_parameters=unused) if devices > 1 else "auto"
-    # half precision would blur the critic's differences and the penalty's norm, which must stay float32 (reading 6)
-    fabric = Fabric(accelerator=accelerator, strategy=strategy, devices=devices, precision="32-true")
+    short = precision == "bf16" and accelerator == "cuda" and torch.cuda.is_bf16_supported()
+    mixed = "bf16-mixed" if short else "32-true"
+    fabric = Fabric(accelerator=accelerator, strategy=strategy, devices=devices, precision=mixed)
     fabric.launch()
     return fabric
 

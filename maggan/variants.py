@@ -108,6 +108,7 @@ CHOICES = {
     "last_layer": ("deconv", "resize"),
     "critic_norm": ("instance", "layer"),
     "attribute_trunk": ("shared", "own"),
+    "precision": ("32", "bf16"),
 }
 FIXED = ("variant", "profile", "seed")  # arguments of `resolve`, not overrides
 
@@ -161,6 +162,13 @@ class Config:
     critic_norm: str = "instance"  # or "layer"
     attribute_trunk: str = "shared"  # D_att on D_adv's trunk, or its "own"
     attribute_noise: float = 0.0  # deviation of the noise on what D_att sees, images in [-1, 1]
+    # the device: how it is computed, not what
+    precision: str = "32"  # or "bf16": forward passes in bfloat16 where the device has it; penalty and losses never
+    accumulate: int = 1  # into how many pieces the batch is cut, one in memory at a time
+    recompute: bool = False  # G's activations in the backward pass instead of keeping them
+    channels_last: bool = True  # the layout of images and weights in memory
+    fused: bool = False  # one kernel for all of an optimiser's step
+    compile: bool = False  # G, by torch.compile
 
     def to_json(self):
         """The config as one line of JSON with sorted keys."""

@@ -16,7 +16,7 @@ from maggan.variants import DISCRIMINATORS, discriminator_rows, resolve
 def D():
     torch.manual_seed(0)
     built = MultiLevelDiscriminator(resolve("maggan-multilevel", "drawn64", critic_levels=3, levels=3))
-    built.place(2, torch.Generator().manual_seed(1))
+    built.places = torch.rand(2, 2, 2, generator=torch.Generator().manual_seed(1))
     return built.eval()
 
 
@@ -97,7 +97,7 @@ def test_no_profile_makes_one_too_deep_for_its_norm(row, profile):
     with torch.device("meta"):
         D = discriminator(config)
     if config.critic_levels > 1:
-        D.place(1, torch.Generator())
+        D.places = torch.rand(config.critic_levels - 1, 1, 2)
     assert D.critic(torch.empty(1, 3, config.size, config.size, device="meta")).shape == (1,)
 
 
@@ -118,7 +118,7 @@ def test_one_level_is_the_plain_discriminator():
     D = MultiLevelDiscriminator(resolve("maggan-multilevel", "smoke", critic_levels=1))
     plain = Discriminator(resolve("maggan", "smoke"))
     plain.load_state_dict(D.levels[0].state_dict())
-    D.place(2, torch.Generator())
+    D.places = torch.rand(0, 2, 2)
     images, alpha = torch.rand(2, 3, 32, 32), torch.full((2, 1, 1, 1), 0.3)
     assert torch.allclose(D.critic(images), plain.critic(images))
     assert torch.allclose(D.penalty(images, -images, alpha), plain.penalty(images, -images, alpha))

@@ -188,7 +188,7 @@ def fig5(profile, levels=None, face=0, seed=0):
     config = resolve("maggan-multilevel", profile, **({"critic_levels": levels} if levels else {}))
     with torch.device("meta"):  # only shapes and views are asked of it
         D = MultiLevelDiscriminator(config)
-    D.places = torch.rand(config.critic_levels - 1, 1, 2, generator=torch.Generator().manual_seed(seed))
+    D.places = torch.rand(config.critic_levels - 1, 1, 2, generator=torch.Generator().manual_seed(seed)).tolist()
     image = open_faces(profile, "test").batch([face]).images
 
     big, small, top = 2.4, 1.15, 0.7  # how large the finest face is drawn, and what each discriminator sees

@@ -2,67 +2,82 @@
 
 import fcntl
 import os
-from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import torch
 
 from .celeba import CROP_LEFT, CROP_SIZE, CROP_TOP, crop_face, list_photos, open_photo, warn
 from .errors import MagganError
 from .masks import MASK_SIZE, MaskStore, compress, file_hash, quantise
+from .parallel import gathered, launch
 from .parser import load_parser, parse
 from .progress import progress
 
 
-def build_masks(parser, photos, out, device=None, batch=16, workers=None, strict=False):
+def build_masks(parser, photos, out, device=None, batch=16, workers=None, strict=False, devices=1, nodes=1):
     """Parse STGAN's crop of every photo and store the masks, on the crop's own grid; returns the store.
 
     `parser` is a file of weights, `photos` a folder or zip file of aligned photos, `out` the store's folder. Goes on
     where a killed build stopped. Photos that cannot be read are told in one line each, left out, and named in the
     store's `left_out` until a later build can read them; with `strict` the first one raises MagganError.
+    `devices` processes on each of `nodes` machines share the photos; the first alone writes, the same files whatever
+    their number, and the others return None.
     """
-    device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    model, photos = load_parser(parser, device), list_photos(photos)
+    fabric = launch(device, devices, nodes)
+    model, photos = load_parser(parser, fabric.device), list_photos(photos)
     crop = [CROP_TOP, CROP_LEFT, CROP_SIZE]
-    store = MaskStore.create(out, parser=file_hash(parser), input=model.size, crop=crop)
-    todo = sorted(photos.keys() - set(store.names()))
-    left_out = 0
-    # WebP is compressed outside of Python's lock, so threads are enough, and this one thread writes.
-    with (
-        _only_writer(store),
-        store,
-        ThreadPoolExecutor(workers or os.cpu_count()) as pool,
-        progress(desc="masks", unit="faces", total=len(photos), initial=len(photos) - len(todo)) as bar,
-    ):
-        waiting = deque()
-        for start in range(0, len(todo), batch):
-            names = todo[start : start + batch]
-            read = [(name, _face_to_parse(store, name, photos[name], strict)) for name in names]
-            faces = [(name, face) for name, face in read if face is not None]
-            left_out += len(names) - len(faces)
-            if faces:
-                parts = parse(model, torch.stack([face for _, face in faces]).to(device), MASK_SIZE)
-                levels = quantise(parts).cpu().numpy()
-                waiting.extend((faces[i][0], pool.submit(compress, levels[i])) for i in range(len(faces)))
-            while waiting and (len(waiting) > 4 * batch or start + batch >= len(todo)):
-                name, picture = waiting.popleft()
-                store.put(name, picture.result())
-                bar.update()
+    # WebP is compressed outside of Python's lock, so threads are enough
+    with ExitStack() as held, ThreadPoolExecutor(workers or os.cpu_count()) as pool:
+        store, todo = None, None
+        if fabric.is_global_zero:
+            store = MaskStore.create(out, parser=file_hash(parser), input=model.size, crop=crop)
+            held.enter_context(_only_writer(store))
+            held.enter_context(store)
+            todo = sorted(photos.keys() - set(store.names()))
+        todo = fabric.broadcast(todo)
+        done = len(photos) - len(todo)
+        bar = held.enter_context(progress(desc="masks", unit="faces", total=len(photos), initial=done))
+        left_out, coming = 0, []
+        each_round = batch * fabric.world_size
+        for start in [*range(0, len(todo), each_round), None]:  # while a round is compressed the next is parsed
+            before, coming = coming, []
+            if start is not None:
+                mine = start + batch * fabric.global_rank
+                coming = _parsed(model, {name: photos[name] for name in todo[mine : mine + batch]}, strict, pool)
+            for share in gathered(fabric, [(name, made and made.result()) for name, made in before]) or ():
+                for name, picture in share:
+                    if picture is None:
+                        store.leave_out(name)
+                        left_out += 1
+                    else:
+                        store.put(name, picture)
+                        bar.update()
     if left_out:
         warn(f"{left_out} of {len(photos)} photos left out.")
     return store
 
 
-def _face_to_parse(store, name, where, strict):
-    """STGAN's crop (3, 170, 170) uint8, or None if the photo cannot be read: told in one line, noted in the store."""
+def _parsed(model, photos, strict, pool):
+    """Parse some photos: [(name, the picture of its masks being made, or None if the photo cannot be read)]."""
+    read = {name: _face_to_parse(name, where, strict) for name, where in photos.items()}
+    faces = {name: face for name, face in read.items() if face is not None}
+    made = {}
+    if faces:
+        parts = parse(model, torch.stack(list(faces.values())).to(next(model.parameters()).device), MASK_SIZE)
+        levels = quantise(parts).cpu().numpy()
+        made = {name: pool.submit(compress, levels[i]) for i, name in enumerate(faces)}
+    return [(name, made.get(name)) for name in read]
+
+
+def _face_to_parse(name, where, strict):
+    """STGAN's crop (3, 170, 170) uint8, or None if the photo cannot be read, which is told in one line."""
     try:
         return crop_face(open_photo(name, where))
     except MagganError as error:
         if strict:
             raise
         warn(f"{error} Left out.")
-        store.leave_out(name)
         return None
 
 

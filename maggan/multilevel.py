@@ -20,7 +20,7 @@ def discriminator(config):
 
 
 class MultiLevelDiscriminator(nn.Module):
-    """P discriminators; `places` (P - 1, B, 2) in [0, 1) says where the finer ones look, as fractions of the room."""
+    """P discriminators; `places` says where the finer ones look: P - 1 times B times (y, x) in [0, 1) of the room."""
 
     def __init__(self, config):
         super().__init__()
@@ -42,11 +42,15 @@ class MultiLevelDiscriminator(nn.Module):
         for level, corners in enumerate(self.places, 1):
             side = self.base << level
             at_level = F.adaptive_avg_pool2d(images, side) if side < self.size else images
-            corners = (corners * (side - self.base + 1)).long().tolist()
             seen.append(torch.stack([
-                image[:, y : y + self.base, x : x + self.base] for image, (y, x) in zip(at_level, corners, strict=True)
+                self.cut(image, *(int(at * (side - self.base + 1)) for at in corner))
+                for image, corner in zip(at_level, corners, strict=True)
             ]))  # fmt: skip
         return seen
+
+    def cut(self, image, y, x):
+        """A patch of a face (3, side, side)."""
+        return image[:, y : y + self.base, x : x + self.base]
 
     def forward(self, images, noise=None):
         """images (B, 3, S, S) -> the mean of the critics' values (B,) and all attribute logits (P, B, 13)."""

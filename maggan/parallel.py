@@ -1,8 +1,46 @@
-"""Several processes that share a batch: batch norm over all of their faces."""
+"""Several processes at one task: how they are launched, batch norm over all of their faces, and gathering."""
 
 import torch
+from lightning_fabric import Fabric
+from lightning_fabric.strategies import DDPStrategy
 from torch import nn
 from torch.distributed.nn.functional import all_reduce
+
+from .errors import MagganError
+
+
+def launch(device=None, devices=1, nodes=1, precision="32", unused=False):
+    """The fabric of `devices` processes on each of `nodes` machines, this one among them; starts those that are not.
+
+    device      "cpu" or "cuda"; None takes a GPU if there is one
+    precision   "bf16" for passes of networks in bfloat16, where the device has it; never of losses and penalties, for
+                it would blur the critic's differences and the penalty's norm (reading 6)
+    unused      whether an iteration leaves out part of a network
+
+    Raises MagganError if there is no such device.
+    """
+    accelerator = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    if accelerator == "cuda" and not torch.cuda.is_available():
+        raise MagganError("there is no GPU that PyTorch can use here; leave device out, or say device='cpu'.")
+    # statistics of batch norm are shared where they are taken; sending them around would break the second of two
+    # passes in a row
+    several = DDPStrategy(broadcast_buffers=False, find_unused_parameters=unused)
+    short = precision == "bf16" and accelerator == "cuda" and torch.cuda.is_bf16_supported()
+    fabric = Fabric(
+        accelerator=accelerator, devices=devices, num_nodes=nodes, strategy=several if devices * nodes > 1 else "auto",
+        precision="bf16-mixed" if short else "32-true",
+    )  # fmt: skip
+    fabric.launch()
+    return fabric
+
+
+def gathered(fabric, share):
+    """What every process has, in their order, on the first; None on the others."""
+    if fabric.world_size == 1:
+        return [share]
+    shares = [None] * fabric.world_size if fabric.is_global_zero else None
+    torch.distributed.gather_object(share, shares)
+    return shares
 
 
 class SharedBatchNorm(nn.modules.batchnorm._BatchNorm):

@@ -20,6 +20,7 @@ from .weights import save_weights
 
 SAMPLE_FACES = 6
 AHEAD = 2  # batches read ahead of a GPU
+PATCHES = 61  # the stream of the patches' places
 DROPOUT = 62  # the stream of what a network draws itself; a row's k-th step has stream k
 
 
@@ -58,7 +59,6 @@ class Run:
         self.reader, self.ahead = ThreadPoolExecutor(1), {}
         self.iteration, self.saved, self.seconds = 0, 0, 0.0
         self.started = self.saved_at = time.monotonic()
-        folder.mkdir(parents=True, exist_ok=True)
 
     # one iteration -------------------------------------------------------------------------------------------
 
@@ -146,6 +146,11 @@ class Run:
         """This process's share of the attributes of the k-th step's whole batch, shuffled (reading 7)."""
         numbers = self.numbers(self.iteration * self.config.critic_steps + k)
         return self.share(self.faces.attributes[numbers][torch.randperm(len(numbers), generator=draw)].float())
+
+    def places(self):
+        """Where this process's patches lie in this iteration, the same for real faces and edits (`Piece.places`)."""
+        shape = self.config.critic_levels - 1, self.config.batch, 2
+        return torch.rand(shape, generator=self.draw(PATCHES))[:, self.mine].tolist()
 
     def numbers(self, step):
         """The faces of D's step number `step`, of all processes: every epoch has an order of its own."""

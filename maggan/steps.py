@@ -9,8 +9,6 @@ from . import losses
 from .data import Batch
 from .regions import preserved_mask
 
-PATCHES = 61  # the stream of the patches' places
-
 
 class Piece(NamedTuple):
     """Faces that go through the networks together, the whole batch unless `accumulate` cuts it, and what is drawn."""
@@ -20,7 +18,7 @@ class Piece(NamedTuple):
     noise: torch.Tensor | None  # (B, 3, S, S), for what D_att sees of real faces
     alpha: torch.Tensor | None  # (B, 1, 1, 1), where between real and fake the penalty is taken; None: it is not
     noise_of_g: torch.Tensor | None  # for what D_att sees of edits
-    places: torch.Tensor | None  # (P - 1, B, 2), where in the faces the patches lie
+    places: list | None  # P - 1 times B times (y, x) in [0, 1), where in the faces the patches lie
 
 
 def step(run):
@@ -30,7 +28,7 @@ def step(run):
     batch is cut into pieces, that pass is made anew for G, so that the graph of one piece alone is ever kept.
     """
     config, (D, _) = run.config, run.d
-    places = patch_places(run)
+    places = run.places() if config.critic_levels > 1 else None
     for k in range(config.critic_steps):
         last = k == config.critic_steps - 1
         pieces = pieces_of(run, k, last, places)
@@ -54,17 +52,8 @@ def pieces_of(run, k, last, places):
     pieces = []
     for rows in (slice(start, start + size) for start in range(0, len(target), size)):
         cut = [each if each is None else each[rows] for each in (*batch, target, noise, alpha, noise_of_g)]
-        pieces.append(Piece(Batch(*cut[:3]), *cut[3:], None if places is None else places[:, rows]))
+        pieces.append(Piece(Batch(*cut[:3]), *cut[3:], places and [level[rows] for level in places]))
     return pieces
-
-
-def patch_places(run):
-    """Where this iteration's patches lie, the same for real faces and edits: (P - 1, B, 2), or None where P = 1."""
-    config = run.config
-    if config.critic_levels == 1:
-        return None
-    drawn = torch.rand(config.critic_levels - 1, config.batch, 2, generator=run.draw(PATCHES))
-    return drawn[:, run.mine]
 
 
 def noise_for(run, draw):

@@ -16,7 +16,7 @@ from maggan.variants import DISCRIMINATORS, discriminator_rows, resolve
 def D():
     torch.manual_seed(0)
     built = MultiLevelDiscriminator(resolve("maggan-multilevel", "drawn64", critic_levels=3, levels=3))
-    built.places = torch.rand(2, 2, 2, generator=torch.Generator().manual_seed(1))
+    built.places = torch.rand(2, 2, 2, generator=torch.Generator().manual_seed(1)).tolist()
     return built.eval()
 
 
@@ -36,7 +36,7 @@ def test_patches_reach_every_border_and_stay_inside():
     image = torch.arange(64.0 * 64).view(1, 1, 64, 64).expand(1, 3, 64, 64)
     corners = {}
     for name, fraction in (("first", 0.0), ("last", 1 - 1e-7)):
-        D.places = torch.full((1, 1, 2), fraction)
+        D.places = [[(fraction, fraction)]]
         corners[name] = D.views(image)[1][0, 0]
     assert corners["first"][0, 0] == 0 and corners["last"][-1, -1] == 64 * 64 - 1
 
@@ -97,7 +97,7 @@ def test_no_profile_makes_one_too_deep_for_its_norm(row, profile):
     with torch.device("meta"):
         D = discriminator(config)
     if config.critic_levels > 1:
-        D.places = torch.rand(config.critic_levels - 1, 1, 2)
+        D.places = [[(0.5, 0.5)]] * (config.critic_levels - 1)
     assert D.critic(torch.empty(1, 3, config.size, config.size, device="meta")).shape == (1,)
 
 
@@ -118,7 +118,7 @@ def test_one_level_is_the_plain_discriminator():
     D = MultiLevelDiscriminator(resolve("maggan-multilevel", "smoke", critic_levels=1))
     plain = Discriminator(resolve("maggan", "smoke"))
     plain.load_state_dict(D.levels[0].state_dict())
-    D.places = torch.rand(0, 2, 2)
+    D.places = []
     images, alpha = torch.rand(2, 3, 32, 32), torch.full((2, 1, 1, 1), 0.3)
     assert torch.allclose(D.critic(images), plain.critic(images))
     assert torch.allclose(D.penalty(images, -images, alpha), plain.penalty(images, -images, alpha))

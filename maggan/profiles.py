@@ -1,6 +1,6 @@
 """Profiles: where the faces come from, their size, and how long to train. Nothing else depends on one."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .errors import nearest
 
@@ -83,6 +83,11 @@ PROFILES = {
             64, **{**_SMALL, "iterations": 2600}, train_faces=6_000, decorrelated_faces=6_000,
             validation_faces=256, test_faces=600, judge_epochs=5,
         ),  # fmt: skip
+        replace(
+            _drawn(128, **{**_SMALL, "iterations": 1300}, critic_base=32, train_faces=4_000, decorrelated_faces=4_000,
+                   validation_faces=128, test_faces=300, judge_epochs=4),
+            name="drawn128small", note="128 px for 2 CPU cores: small networks, half the iterations of drawn64",
+        ),
         _drawn(128, iterations=40_000),
         _drawn(256, iterations=80_000),
         _drawn(512, iterations=80_000),

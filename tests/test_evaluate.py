@@ -60,7 +60,7 @@ def bench(tmp_path, monkeypatch):
     parts = torch.zeros(FACES, len(PARTS), SIZE, SIZE, dtype=torch.uint8)
     parts[:, PARTS.index("hat")] = 255
 
-    def fetch(numbers, keys):
+    def fetch(numbers, keys, device):
         return {key: {"images": images, "parts": parts, "attributes": attributes}[key][numbers] for key in keys}
 
     faces = Faces([f"bars-{i}" for i in range(FACES)], attributes, SIZE, fetch)

@@ -5,6 +5,8 @@ import multiprocessing
 import os
 import random
 import signal
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -13,7 +15,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from maggan import maskbuild, masks
+from maggan import maskbuild, masks, paths
 from maggan.attributes import PARTS
 from maggan.celeba import open_photo
 from maggan.errors import MagganError, cli
@@ -284,6 +286,21 @@ def test_build_goes_on_after_kill(tmp_path, weights, monkeypatch):
     assert not list(out.glob(".*.partial"))
     for name in whole.names():
         assert torch.equal(done[name], whole[name])
+
+
+def test_two_processes_write_the_files_of_one(tmp_path, weights):
+    """Whole rounds, a last one with faces for one process alone, and a photo that cannot be read."""
+    photos = write_photos(tmp_path / "photos", 9)
+    (photos / "000004.jpg").write_bytes(b"")
+    stores = []
+    for devices in (1, 2):
+        stores.append(tmp_path / f"masks-of-{devices}")
+        command = [sys.executable, "-m", "maggan.masks", "build", "--parser", str(weights), "--photos", str(photos)]
+        command += ["--out", str(stores[-1]), "--batch", "2", "--devices", str(devices), "--device", "cpu"]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=paths.ROOT)
+        assert done.returncode == 0 and done.stdout.count("masks of 8 faces") == 1, done.stderr
+    one, two = ({file.name: file.read_bytes() for file in store.iterdir()} for store in stores)
+    assert one == two and len(one) == 3  # a shard, the index, the notes
 
 
 def test_damaged_shard_is_made_anew(tmp_path, weights, monkeypatch):

@@ -1,8 +1,10 @@
 """Several processes share a batch: the same losses as of one, and a run goes on with another number of them."""
 
+import json
 import subprocess
 import sys
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -10,8 +12,13 @@ from safetensors.torch import load_file
 
 from maggan import paths
 from maggan.checkpoints import run_folder
+from maggan.evaluate import metrics_file
+from maggan.judges import train_judges
 from maggan.parallel import SharedBatchNorm, synchronised
 from maggan.train import read_log
+
+# Adam makes a step of the full rate of a gradient that is nothing but rounding: with low rates runs stay together.
+SLOW = {"rate_g": 2e-5, "rate_d": 2e-5}
 
 
 def train(row, devices, iterations, script=None, **settings):
@@ -35,13 +42,13 @@ def losses(row, devices, **settings):
 @pytest.mark.parametrize("row", ["maggan", "maggan-multilevel"])
 def test_two_processes_have_the_losses_of_one(runs, row):
     """Twenty iterations of the same global batch, the schedule and the random draws of both included."""
-    one, two = (losses(row, devices, rate_g=1e-4, rate_d=1e-4) for devices in (1, 2))
+    one, two = (losses(row, devices, **SLOW) for devices in (1, 2))
     assert len(one) == 20
     pd.testing.assert_frame_equal(one, two, rtol=1e-4, atol=1e-4)
 
 
 def test_a_run_of_two_processes_goes_on_as_one(runs, tmp_path):
-    whole = losses("maggan", 1, rate_g=1e-4, rate_d=1e-4)
+    whole = losses("maggan", 1, **SLOW)
     script = tmp_path / "stopped.py"
     script.write_text(
         "from maggan import run, train\n"
@@ -54,10 +61,10 @@ def test_a_run_of_two_processes_goes_on_as_one(runs, tmp_path):
         "run.Run.step = stopped\n"
         "train.main()\n"
     )
-    command = train("maggan", 2, 20, rate_g=1e-4, rate_d=1e-4, script=script)
+    command = train("maggan", 2, 20, **SLOW, script=script)
     assert command.returncode == 0, command.stderr
     assert len(read_log(run_folder("smoke", "maggan"))) == 10
-    assert train("maggan", 1, 20, rate_g=1e-4, rate_d=1e-4).returncode == 0
+    assert train("maggan", 1, 20, **SLOW).returncode == 0
     both = read_log(run_folder("smoke", "maggan"))
     pd.testing.assert_frame_equal(both, whole, rtol=1e-4, atol=1e-4)
 
@@ -68,6 +75,24 @@ def test_weights_of_two_processes_are_finite_and_written_once(runs):
     folder = run_folder("smoke", "stgan-cycle")
     assert read_log(folder)["iteration"].tolist() == [1, 2, 3]
     assert all(torch.isfinite(v).all() for v in load_file(folder / "weights.safetensors").values())
+
+
+def test_two_processes_measure_what_one_does(runs):
+    """The same files but for what is timed: whole batches are shared, and put together in the faces' order."""
+    train_judges("smoke", device="cpu")
+    assert train("maggan", 1, 2).returncode == 0
+    measured = []
+    for devices in (1, 2):
+        command = [sys.executable, "-m", "maggan.evaluate", "maggan", "smoke", "--device", "cpu"]
+        command += ["--devices", str(devices)]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=paths.ROOT)
+        assert done.returncode == 0 and done.stdout.count("maggan-seed0.json") == 1, done.stderr
+        file = metrics_file("maggan", "smoke")
+        result = json.loads(file.read_text())
+        with np.load(file.with_suffix(".npz")) as kept:
+            arrays = {name: kept[name].tobytes() for name in kept}
+        measured.append(({name: result[name] for name in result.keys() - {"wall_seconds"}}, arrays))
+    assert measured[0] == measured[1]
 
 
 def test_a_batch_that_cannot_be_shared_is_refused_in_one_line(runs):

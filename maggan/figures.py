@@ -132,11 +132,16 @@ def grouped_bars(axes, bars, errors=None, colours=None, names=ATTRIBUTES):
 
 
 def values_of(entries, factor=1):
-    """Entries of metrics as (values, errors (2, n) for matplotlib); nan where nothing was measured."""
+    """Entries of metrics as (values, errors (2, n) for matplotlib); nan where nothing was measured.
+
+    With `factor` 100 they are shares in percent, and intervals end where shares do.
+    """
     value, low, high = (
         np.array([np.nan if each is None or each[end] is None else factor * each[end] for each in entries])
         for end in ("value", "low", "high")
     )
+    if factor == 100:
+        low, high = low.clip(0, 100), high.clip(0, 100)  # Student's t knows of no bounds
     return value, np.nan_to_num(np.stack([value - low, high - value]).clip(0))
 
 

@@ -26,6 +26,7 @@ from .variants import DEFAULTS, PEERS, ROWS, SWEEP, VARIANTS
 ALWAYS = ("stgan", "maggan")  # what most figures cannot do without
 COMPARED = (*VARIANTS, *PEERS)
 MRE, SUCCESS = "MRE, pixel range [-1, 1]", "accuracy at strength 1.5, %"
+BARE = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}  # a number on a line stays readable
 ACCURACY = ("metrics/accuracy_1.5", *(f"per_attribute/{name}/accuracy_1.5" for name in ATTRIBUTES))
 COSTS = {  # panel -> its place in a metrics file, and what it is multiplied by
     "parameters, millions": ("cost/parameters", 1e-6),
@@ -173,7 +174,8 @@ def across(axes, runs, entries, label, factor=1):
     for y, value, end in zip(where, values, ends, strict=True):
         number = f"{value:.0f}" if abs(value) >= 1000 else f"{value:#.3g}".rstrip(".")
         text = "unknown" if np.isnan(value) else number
-        axes.annotate(text, (end, y), xytext=(3, 0), textcoords="offset points", va="center", fontsize=7)
+        look = dict(textcoords="offset points", va="center", fontsize=7, bbox=BARE)
+        axes.annotate(text, (end, y), xytext=(3, 0), **look)
     axes.set_yticks(where, [short_title(slug) for slug in runs])
     axes.set(xlabel=label, xlim=(1.2 * np.nanmin([*values, 0]), 1.25 * ends.max() or 1), ylim=(len(runs) - 0.5, -0.5))
 
@@ -255,7 +257,9 @@ def blending(profile):
     keys, labels = (("mre", "mre_blended"), ("seam", "seam_blended")), ("as edited", "blended into the source")
     titles = (MRE, "seam score (rim energy)")
     figure = pairs(profile, "blending", keys, labels, titles, ["dashed: as smooth as the source"])
-    figure.axes[1].axhline(1, color="0.3", lw=0.8, ls="--")
+    seams = figure.axes[1]
+    seams.axhline(1, color="0.3", lw=0.8, ls="--")
+    seams.set_ylim(0, max(1.05, seams.get_ylim()[1]))
     return figure
 
 

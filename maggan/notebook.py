@@ -43,6 +43,8 @@ def run_notebook(source: Path, output: Path, parameters: dict[str, str]) -> Path
     except papermill.PapermillExecutionError as error:
         why = f"{error.ename}: {error.evalue}" if error.ename != "MagganError" else error.evalue
         raise MagganError(f"{source.name} failed: {why} (as far as it got: {partial})") from error
+    results = os.path.relpath(ROOT / "results", output.parent)  # pictures are linked from where the source lies
+    partial.write_text(partial.read_text().replace("](../results/", f"]({results}/"))
     partial.replace(output)
     return output
 

@@ -12,14 +12,15 @@ from .evaluate import metrics_file
 from .gallery import FIGURES, OF_FACES
 from .measured import command, metrics_files, read_metrics
 from .profiles import profile as get_profile
-from .tables import TABLES, write_table
+from .tables import TABLES, lines_of, write_table
 from .variants import VARIANTS
 
 
 def promote(profile, rows=tuple(VARIANTS)):
     """Make your finished run of a profile the reference: metrics, tables, claims, figures and what it ran on.
 
-    `rows` must all be finished. Figures are copied as they were drawn, as PNG; of photos, only those without people.
+    `rows` must all be finished. Figures are copied as they were drawn, as PNG; of photos, only those without people. Of
+    the other sizes in Table 1 the metrics go along.
     Returns results/reference/<profile>. Raises MagganError naming the first row that is missing.
     """
     profile = get_profile(profile)
@@ -45,6 +46,9 @@ def promote(profile, rows=tuple(VARIANTS)):
         old.unlink()  # a run of fewer seeds must not be averaged with an older one
     copy_into(target / "metrics", [*files, judges])
     copy_into(target / "learning", sorted((mine / "learning").glob("*.json")))
+    for _, slug, at, _ in lines_of("table1", profile):
+        if at != profile:
+            copy_into(paths.reference() / at.name / "metrics", metrics_files(slug, at).values())
     for table in TABLES:  # now yours and the reference are the same
         folder = write_table(table, profile).parent
     write_claims(profile)

@@ -97,6 +97,17 @@ def test_a_run_takes_parameters_and_shows_progress_as_lines(tmp_path, capfd):
     assert not list(output.parent.glob("*partial*"))
 
 
+def test_pictures_are_found_from_where_the_executed_copy_lies(tmp_path):
+    source = written(tmp_path / "a.ipynb")
+    nb = nbformat.read(source, as_version=4)
+    nb.cells.append(nbformat.v4.new_markdown_cell("![](../results/reference/drawn64/figures/fig1.png)"))
+    nbformat.write(nb, source)
+    notebook.run_notebook(source, tmp_path / "elsewhere" / "a.ipynb", {})
+    linked = nbformat.read(tmp_path / "elsewhere" / "a.ipynb", as_version=4).cells[-1].source[4:-1]
+    shown = (tmp_path / "elsewhere" / linked).resolve()
+    assert shown == ROOT / "results" / "reference" / "drawn64" / "figures" / "fig1.png" and shown.exists()
+
+
 def test_a_failing_notebook_is_not_taken_as_done(tmp_path):
     output = tmp_path / "a.ipynb"
     failing = written(tmp_path / "in.ipynb", "raise ValueError('no such hat')")

@@ -143,6 +143,15 @@ def test_promote_copies_metrics_tables_and_machine(folders):
     assert set(values.source) == {"paper", "reference", "yours"} and not values.outside.any()
 
 
+def test_promote_takes_the_other_sizes_of_table_1_along(folders):
+    yours, reference = folders
+    save(yours, {"stgan": run(0.05), "maggan": run(0.02)})
+    save(yours.with_name("drawn32"), {"stgan": run(0.06), "attgan": run(0.07), "maggan": run(0.03)})
+    promote("drawn64", rows=("stgan", "maggan"))
+    kept = sorted(file.name for file in (reference.parent / "drawn32" / "metrics").iterdir())
+    assert kept == ["attgan-seed0.json", "stgan-seed0.json"]  # Table 1 has no other row at half the size
+
+
 def test_partial_run_can_be_promoted_by_naming_its_rows(folders):
     yours, reference = folders
     save(yours, {"stgan": run(0.05), "maggan": run(0.02)})

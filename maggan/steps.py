@@ -68,7 +68,9 @@ def edit(run, piece):
     """G's pass over a piece: (edited, G(x, 0) or None, a branch's logits or None)."""
     images, parts, attributes = piece.batch
     own = run.config.reconstruction == "self" and torch.is_grad_enabled()  # a cycle needs no G(x, 0), nor does D
-    return run.g[0].edit_and_reconstruct(images, piece.target - attributes, parts, attributes, reconstruct=own)
+    with run.fabric.autocast():  # which fabric itself gives to `forward` alone
+        made = run.g[0].edit_and_reconstruct(images, piece.target - attributes, parts, attributes, reconstruct=own)
+    return tuple(each if each is None else each.float() for each in made)
 
 
 def loss_of_d(run, piece, passed):
@@ -80,7 +82,8 @@ def loss_of_d(run, piece, passed):
     fake = passed[0].detach()
     look_at(D, piece)
     of_real, logits = D(batch.images, piece.noise)
-    of_fake = D.critic(fake)
+    with run.fabric.autocast():
+        of_fake = D.critic(fake).float()
     penalty = None if piece.alpha is None else D.module.penalty(batch.images, fake, piece.alpha)
     return losses.discriminator_loss(config, of_real, of_fake, logits, batch.attributes, penalty)
 

@@ -57,14 +57,15 @@ def recomputed(function, network, *inputs):
 def statistics_kept(network):
     """Leave the running statistics of batch norms as they are: these faces have been counted."""
     norms = [module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
-    momenta = [norm.momentum for norm in norms]
+    before = [(norm.momentum, norm.num_batches_tracked.clone()) for norm in norms]
     for norm in norms:
         norm.momentum = 0.0
     try:
         yield
     finally:
-        for norm, momentum in zip(norms, momenta, strict=True):
+        for norm, (momentum, counted) in zip(norms, before, strict=True):
             norm.momentum = momentum
+            norm.num_batches_tracked.copy_(counted)
 
 
 class STU(nn.Module):

@@ -134,7 +134,7 @@ class Faces:
         fetched = self._fetch([int(i) for i in indices], keys, device)
         loaded = {key: value.to(device).float() for key, value in fetched.items()}
         images = (loaded["images"] / 127.5 - 1).contiguous(memory_format=torch.channels_last)
-        masks = loaded.get("parts")
+        masks = loaded["parts"] if parts else None
         if masks is not None:
             if masks.shape[-1] < self.size:
                 masks = F.interpolate(masks, images.shape[-2:], mode="bilinear")

@@ -169,7 +169,7 @@ def test_blending_and_seams_of_a_row(bench, monkeypatch):
     half[:, PARTS.index("skin"), :, SIZE // 2 :] = 255
     fetch, ramp = faces._fetch, torch.arange(100, 100 + SIZE, dtype=torch.uint8)
 
-    def in_halves(numbers, keys):
+    def in_halves(numbers, keys, device):
         found = fetch(numbers, keys)
         if "parts" in keys:
             found["parts"] = half[numbers]

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import torch
 
-from .celeba import CROP_LEFT, CROP_SIZE, CROP_TOP, crop_face, list_photos, open_photo, warn
+from .celeba import common_size, crop_face, crop_notes, list_photos, open_photo, warn
 from .errors import MagganError
 from .masks import MASK_SIZE, MaskStore, compress, file_hash, quantise
 from .parser import load_parser, parse
@@ -16,16 +16,17 @@ from .progress import progress
 
 
 def build_masks(parser, photos, out, device=None, batch=16, workers=None, strict=False):
-    """Parse STGAN's crop of every photo and store the masks, on the crop's own grid; returns the store.
+    """Parse the face in every photo and store the masks, on the face's own grid; returns the store.
 
-    `parser` is a file of weights, `photos` a folder or zip file of aligned photos, `out` the store's folder. Goes on
-    where a killed build stopped. Photos that cannot be read are told in one line each, left out, and named in the
-    store's `left_out` until a later build can read them; with `strict` the first one raises MagganError.
+    `parser` is a file of weights, `photos` a folder or zip file of aligned photos, `out` the store's folder. The face
+    is STGAN's crop or all of a square photo (`crop_face`), the same for all of a store. Goes on where a killed build
+    stopped. Photos that cannot be read, or are not of the first one's size, are told in one line each, left out, and
+    named in the store's `left_out` until a later build can take them; with `strict` the first one raises MagganError.
     """
     device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     model, photos = load_parser(parser, device), list_photos(photos)
-    crop = [CROP_TOP, CROP_LEFT, CROP_SIZE]
-    store = MaskStore.create(out, parser=file_hash(parser), input=model.size, crop=crop)
+    photo_size = common_size(photos, sorted(photos))
+    store = MaskStore.create(out, parser=file_hash(parser), input=model.size, crop=crop_notes(photo_size))
     todo = sorted(photos.keys() - set(store.names()))
     left_out = 0
     # WebP is compressed outside of Python's lock, so threads are enough, and this one thread writes.
@@ -38,7 +39,7 @@ def build_masks(parser, photos, out, device=None, batch=16, workers=None, strict
         waiting = deque()
         for start in range(0, len(todo), batch):
             names = todo[start : start + batch]
-            read = [(name, _face_to_parse(store, name, photos[name], strict)) for name in names]
+            read = [(name, _face_to_parse(store, name, photos[name], photo_size, strict)) for name in names]
             faces = [(name, face) for name, face in read if face is not None]
             left_out += len(names) - len(faces)
             if faces:
@@ -54,10 +55,10 @@ def build_masks(parser, photos, out, device=None, batch=16, workers=None, strict
     return store
 
 
-def _face_to_parse(store, name, where, strict):
-    """STGAN's crop (3, 170, 170) uint8, or None if the photo cannot be read: told in one line, noted in the store."""
+def _face_to_parse(store, name, where, photo_size, strict):
+    """The face (3, S, S) uint8, or None if the photo cannot be used: told in one line, noted in the store."""
     try:
-        return crop_face(open_photo(name, where))
+        return crop_face(open_photo(name, where, photo_size))
     except MagganError as error:
         if strict:
             raise

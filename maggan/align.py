@@ -32,7 +32,7 @@ COLUMNS = [f"{point}_{axis}" for point in POINTS for axis in "xy"]
 JPEG = {"format": "JPEG", "quality": 95, "subsampling": 0}
 JPEG_END = b"\xff\xd9"
 LABELS = (("list_attr_celeba.txt", "Anno"), ("list_eval_partition.txt", "Eval"))
-CHUNK = 4  # photos that a process takes at once
+CHUNK = 2  # photos that a process takes at once; those taken are finished when the run is interrupted
 
 EYES_OF_ALIGNED = np.array([[69.5, 111.2], [107.6, 111.3]])  # where nearly all of the 178 x 218 photos have them
 WHAT_TO_GET = (

@@ -85,12 +85,18 @@ class CelebASource:
     """CelebA photos of one split with their stored masks, by file name."""
 
     def __init__(self, profile, split):
-        from .celeba import CelebA
+        from .celeba import CelebA, crop_notes
         from .masks import MaskStore
 
         self.size = profile.size
         self.celeba = CelebA.open(paths.celeba_folder())
         self.store = MaskStore.open(mask_folder())
+        crop = crop_notes(self.celeba.photo_size)
+        if self.store.notes.get("crop", crop) != crop:  # the names are the same for photos of either kind
+            raise MagganError(
+                f"{mask_folder()}: its masks are of photos with another crop than those in {self.celeba.folder}; build "
+                f"others: make masks CELEBA={self.celeba.folder} MASKS=another-folder"
+            )
         with_masks = set(self.store.names())
         every = self.celeba.names(split)
         self.names = [name for name in every if name in with_masks]

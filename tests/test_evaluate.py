@@ -170,7 +170,7 @@ def test_blending_and_seams_of_a_row(bench, monkeypatch):
     fetch, ramp = faces._fetch, torch.arange(100, 100 + SIZE, dtype=torch.uint8)
 
     def in_halves(numbers, keys, device):
-        found = fetch(numbers, keys)
+        found = fetch(numbers, keys, device)
         if "parts" in keys:
             found["parts"] = half[numbers]
         found["images"] = found["images"].clone()

@@ -28,9 +28,11 @@ endif
 TABLE3  := stgan-cycle maggan-seg maggan maggan-no-mre maggan-no-spade stgan-mre stgan
 PEERS   := attgan stargan fadernet icgan
 SWEEP   := maggan-mre10 maggan-mre50 maggan-mre200
-# one shallow, one deep and multi-level discriminators; `maggan` itself is the profile's own of the three (reading 18)
+# one shallow, one deep and multi-level discriminators; `maggan` itself is the profile's own of the three (reading 18),
+# and at 256 px all three are the same
 WAYS    := maggan-single maggan-deep maggan-multilevel
 LEVELS  := $(filter-out $(if $(filter %512 %1024,$(PROFILE)),maggan-multilevel,maggan-single),$(WAYS))
+LEVELS  := $(if $(filter %256,$(PROFILE)),,$(LEVELS))
 KNOWN   := $(TABLE3) $(PEERS) $(SWEEP) $(WAYS)
 ROWS    := $(TABLE3)
 ALL_SEEDS := $(or $(SEEDS),0 1 2)
@@ -54,7 +56,7 @@ has      = $(if $(filter-out $(ALL_ROWS),$(1)),,$(2))
 MORE    := peers curves directions leakage blending distances cost truth sweep
 NAMED   := fig1 fig2 fig3 fig4 fig5 fig6 fig7 fig8 fig9 $(MORE)
 FIGURES := $(filter-out $(if $(filter drawn,$(WORLD)),,truth) \
-	$(if $(call has,$(LEVELS),yes),,fig9) $(if $(call has,$(SWEEP),yes),,sweep),$(NAMED))
+	$(if $(and $(LEVELS),$(call has,$(LEVELS),yes)),,fig9) $(if $(call has,$(SWEEP),yes),,sweep),$(NAMED))
 PRINTED := $(wildcard results/paper/*.csv results/reference/$(PROFILE)/metrics/*.json)
 # $(call METRICS_OF,rows,seeds)
 METRICS_OF = $(foreach seed,$(2),$(patsubst %,$(OUT)/metrics/%-seed$(seed).json,$(1)))
@@ -247,6 +249,7 @@ lab: $(READY)  ## JupyterLab on the notebooks, in the locked environment
 
 # those of figures only where the rows they look at are wanted
 NOTEBOOKS := $(wildcard notebooks/0[0-6]*.ipynb notebooks/10*.ipynb $(call has,stgan maggan $(LEVELS),notebooks/12*.ipynb) \
+	$(call has,maggan $(LEVELS),notebooks/14*.ipynb) \
 	$(call has,stgan maggan maggan-no-mre $(SWEEP),notebooks/13*.ipynb))
 all-notebooks: $(TABLE) $(OUT)/tables/claims.md $(patsubst notebooks/%,$(OUT)/notebooks/%,$(NOTEBOOKS))  ## every notebook, executed with this profile
 
@@ -356,7 +359,8 @@ $(OF_HALF): of-half
 	+@:
 
 # Those of figures look at rows, which must not be trained in two notebooks at once.
-$(OUT)/notebooks/12-figures.ipynb: $(MEASURED) | $(call METRICS_OF,stgan maggan $(LEVELS),0) $(LEARNT)
+$(OUT)/notebooks/12-figures.ipynb: $(MEASURED) | $(call METRICS_OF,stgan maggan $(LEVELS),0) $(call LEARNT_OF,0)
+$(OUT)/notebooks/14-high-resolution.ipynb: $(MEASURED) | $(call METRICS_OF,maggan $(LEVELS),0) $(call LEARNT_OF,0)
 $(OUT)/notebooks/13-beyond-the-paper.ipynb: $(MEASURED) | $(call METRICS_OF,stgan maggan maggan-no-mre $(SWEEP) $(LIMITS),0)
 
 # 01, 04, 06, 10, 12 and 13 take a profile; the others draw what they show

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.plugins import MixedPrecision
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -58,8 +59,8 @@ class Rehearsal(Run):
 
     def __init__(self, config):
         self.config, self.iteration, system = config, 0, SYSTEMS[config.system]
-        short = "bf16-mixed" if config.precision == "bf16" else "32-true"
-        self.fabric = Fabric(accelerator="cpu", devices=1, precision=short)
+        short = [MixedPrecision("bf16-mixed", "cpu")] if config.precision == "bf16" else None
+        self.fabric = Fabric(accelerator="cpu", devices=1, plugins=short)
         self.g, self.d = (self.set_up(network(config)) for network in system[:2])
         for (net, _), methods in ((self.g, system.g_methods), (self.d, system.d_methods)):
             for method in methods:

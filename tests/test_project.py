@@ -561,3 +561,19 @@ def test_command_line_errors_are_one_line():
     command = [sys.executable, "-m", "maggan.notebook", "none.ipynb", "out.ipynb"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 2 and done.stderr == "maggan: none.ipynb: no such notebook\n"
+
+
+@pytest.mark.parametrize(
+    ("profile", "ways"),
+    [
+        ("drawn128small", {"maggan-deep", "maggan-multilevel"}),
+        ("drawn256", set()),
+        ("drawn1024", {"maggan-single", "maggan-deep"}),
+    ],
+)
+def test_no_way_to_discriminate_is_trained_twice(tree, profile, ways):
+    """`maggan` is one of the three, and at 256 px all of them."""
+    told = make(tree, "-n", "all", f"PROFILE={profile}", "SEEDS=0").stdout
+    trained = set(re.findall(rf"row=(maggan-(?:single|deep|multilevel)) profile={profile}", told))
+    assert trained == ways == set(variants.discriminator_rows(profile).values()) - {"maggan"}
+    assert (f"maggan.gallery fig9 {profile}" in told) == bool(ways)

@@ -3,8 +3,7 @@
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.strategies import DDPStrategy
-from torch import nn
-from torch.distributed.nn.functional import all_reduce
+from torch import distributed, nn
 
 from .errors import MagganError
 
@@ -39,8 +38,22 @@ def gathered(fabric, share):
     if fabric.world_size == 1:
         return [share]
     shares = [None] * fabric.world_size if fabric.is_global_zero else None
-    torch.distributed.gather_object(share, shares)
+    distributed.gather_object(share, shares)
     return shares
+
+
+class Sum(torch.autograd.Function):
+    """The sum over all processes, whose gradient is the sum of theirs."""
+
+    @staticmethod
+    def forward(_, x):
+        x = x.clone()
+        distributed.all_reduce(x)
+        return x
+
+    @staticmethod
+    def backward(_, gradient):
+        return Sum.apply(gradient)
 
 
 class SharedBatchNorm(nn.modules.batchnorm._BatchNorm):
@@ -51,11 +64,11 @@ class SharedBatchNorm(nn.modules.batchnorm._BatchNorm):
         if not self.training:
             return super().forward(x)
         others = [i for i in range(x.dim()) if i != 1]
-        count = x.numel() // x.shape[1] * torch.distributed.get_world_size()
+        count = x.numel() // x.shape[1] * distributed.get_world_size()
         shape = (-1, *[1] * (x.dim() - 2))
-        mean = all_reduce(x.sum(others)) / count
+        mean = Sum.apply(x.sum(others)) / count
         x = x - mean.view(shape)
-        variance = all_reduce(x.square().sum(others)) / count
+        variance = Sum.apply(x.square().sum(others)) / count
         with torch.no_grad():
             self.num_batches_tracked += 1
             self.running_mean.lerp_(mean, self.momentum)

@@ -28,8 +28,12 @@ endif
 TABLE3  := stgan-cycle maggan-seg maggan maggan-no-mre maggan-no-spade stgan-mre stgan
 PEERS   := attgan stargan fadernet icgan
 SWEEP   := maggan-mre10 maggan-mre50 maggan-mre200
-LEVELS  := maggan-multilevel
-KNOWN   := $(TABLE3) $(PEERS) $(SWEEP) $(LEVELS)
+# one shallow, one deep and multi-level discriminators; `maggan` itself is the profile's own of the three (reading 18),
+# and at 256 px all three are the same
+WAYS    := maggan-single maggan-deep maggan-multilevel
+LEVELS  := $(filter-out $(if $(filter %512 %1024,$(PROFILE)),maggan-multilevel,maggan-single),$(WAYS))
+LEVELS  := $(if $(filter %256,$(PROFILE)),,$(LEVELS))
+KNOWN   := $(TABLE3) $(PEERS) $(SWEEP) $(WAYS)
 ROWS    := $(TABLE3)
 ALL_SEEDS := $(or $(SEEDS),0 1 2)
 SEEDS   ?= 0
@@ -40,19 +44,19 @@ WORLD   := $(if $(filter celeba%,$(PROFILE)),celeba,drawn)
 HERE    := $(RUNS)/$(PROFILE)
 OUT     := $(RESULTS)/$(PROFILE)
 TABLE   := $(OUT)/tables/table3.md
-HALVES  := 64:32 128:64 256:128 512:256 1024:512
+HALVES  := 64:32 128small:64 128:64 256:128 512:256 1024:512
 HALF    := $(patsubst $(PROFILE):%,$(WORLD)%,$(filter $(PROFILE):%,$(addprefix $(WORLD),$(HALVES))))
 OF_HALF := $(if $(HALF),$(patsubst %,$(RESULTS)/$(HALF)/metrics/%-seed0.json,attgan stgan))
 FACES   := $(HERE)/faces/.ready
 JUDGED_BY := $(HERE)/judges/.ready
 JUDGES  := $(HERE)/judges/classifier.safetensors
 # Figures: the paper's, and beyond it those that the rows and the world allow.
-ALL_ROWS := $(if $(findstring command,$(origin ROWS)),$(ROWS),$(KNOWN))
+ALL_ROWS := $(if $(findstring command,$(origin ROWS)),$(ROWS),$(TABLE3) $(PEERS) $(SWEEP) $(LEVELS))
 has      = $(if $(filter-out $(ALL_ROWS),$(1)),,$(2))
 MORE    := peers curves directions leakage blending distances cost truth sweep
 NAMED   := fig1 fig2 fig3 fig4 fig5 fig6 fig7 fig8 fig9 $(MORE)
 FIGURES := $(filter-out $(if $(filter drawn,$(WORLD)),,truth) \
-	$(if $(call has,$(LEVELS),yes),,fig9) $(if $(call has,$(SWEEP),yes),,sweep),$(NAMED))
+	$(if $(and $(LEVELS),$(call has,$(LEVELS),yes)),,fig9) $(if $(call has,$(SWEEP),yes),,sweep),$(NAMED))
 PRINTED := $(wildcard results/paper/*.csv results/reference/$(PROFILE)/metrics/*.json)
 # $(call METRICS_OF,rows,seeds)
 METRICS_OF = $(foreach seed,$(2),$(patsubst %,$(OUT)/metrics/%-seed$(seed).json,$(1)))
@@ -61,9 +65,11 @@ METRICS  = $(call METRICS_OF,$(ROWS),$(SEEDS)) $(call METRICS_OF,$(LIMITS),0)
 SEEDS_THERE = $(wildcard $(foreach row,$(ROWS),$(OUT)/metrics/$(row)-seed*.json))
 # `make all` trains seed 0 of every row, and of the rows that most is said of the seeds in SEEDS, three unless it is set.
 SEEDED  := $(filter stgan maggan,$(ALL_ROWS))
-LEARNT   = $(patsubst %,$(HERE)/%-seed0/.learnt,maggan $(LEVELS))
+# $(call LEARNT_OF,seeds)
+LEARNT_OF = $(foreach seed,$(1),$(patsubst %,$(HERE)/%-seed$(seed)/.learnt,maggan $(LEVELS)))
+LEARNT   = $(call LEARNT_OF,$(SEEDS))
 ALL      = $(sort $(call METRICS_OF,$(ALL_ROWS) $(LIMITS),0) $(call METRICS_OF,$(SEEDED),$(ALL_SEEDS))) \
-	$(OF_HALF) $(if $(filter fig9,$(FIGURES)),$(LEARNT))
+	$(OF_HALF) $(if $(filter fig9,$(FIGURES)),$(call LEARNT_OF,0))
 TRAINED  = $(call DONE,07-train-a-row-$(1))
 JUDGED   = $(call DONE,08-evaluate-a-row-$(1))
 
@@ -220,7 +226,7 @@ all: $(ALL)  ## everything of a profile: rows, seeds, tables, figures, claims, n
 report: $(OUT)/report.html  ## one HTML page: tables, figures, verdicts, settings, versions
 	@echo "report is up to date: $<"
 
-learning: $(LEARNT)  ## the curves of Figure 9, from the snapshots of two rows
+learning: $(LEARNT)  ## the curves of Figure 9, from the snapshots of three rows
 
 rows: $(METRICS)  ## the rows in ROWS, trained and evaluated, without the table
 
@@ -243,6 +249,7 @@ lab: $(READY)  ## JupyterLab on the notebooks, in the locked environment
 
 # those of figures only where the rows they look at are wanted
 NOTEBOOKS := $(wildcard notebooks/0[0-6]*.ipynb notebooks/10*.ipynb $(call has,stgan maggan $(LEVELS),notebooks/12*.ipynb) \
+	$(call has,maggan $(LEVELS),notebooks/14*.ipynb) \
 	$(call has,stgan maggan maggan-no-mre $(SWEEP),notebooks/13*.ipynb))
 all-notebooks: $(TABLE) $(OUT)/tables/claims.md $(patsubst notebooks/%,$(OUT)/notebooks/%,$(NOTEBOOKS))  ## every notebook, executed with this profile
 
@@ -322,11 +329,12 @@ $(OUT)/tables/table1.md: $(call CODE,tables) $(patsubst %,$(OUT)/metrics/%-seed0
 	$(PYTHON) -m maggan.tables table1 $(PROFILE) >/dev/null
 
 # A mark, not the curve itself: make deletes its targets when it is interrupted, and half a curve is gone on with.
-$(LEARNT): $(HERE)/%-seed0/.learnt: $(call CODE,learning) $(HERE)/%-seed0/weights.safetensors $(JUDGES) | $(READY)
-	$(ONE_THREAD) MAGGAN_PLAIN=1 $(PYTHON) -m maggan.learning $* $(PROFILE) >/dev/null
+LEARN := $(call LEARNT_OF,$(sort 0 1 2 $(SEEDS)))
+$(LEARN): $(HERE)/%/.learnt: $(call CODE,learning) $(HERE)/%/weights.safetensors $(JUDGES) | $(READY)
+	$(ONE_THREAD) MAGGAN_PLAIN=1 $(PYTHON) -m maggan.learning $(firstword $(call SPLIT,$*)) $(PROFILE) --seed $(lastword $(call SPLIT,$*)) >/dev/null
 	@touch $@
 
-$(foreach row,maggan $(LEVELS),$(call again_without,$(OUT)/learning/$(row)-seed0.json,$(HERE)/$(row)-seed0/.learnt))
+$(foreach mark,$(LEARN),$(call again_without,$(OUT)/learning/$(notdir $(patsubst %/,%,$(dir $(mark)))).json,$(mark)))
 
 # Figures are drawn from what is on the disk; they train nothing, but wait for a curve that is asked for as well.
 $(OUT)/figures/fig9.png: | $(if $(filter learning,$(GOALS)),$(LEARNT))
@@ -351,7 +359,8 @@ $(OF_HALF): of-half
 	+@:
 
 # Those of figures look at rows, which must not be trained in two notebooks at once.
-$(OUT)/notebooks/12-figures.ipynb: $(MEASURED) | $(call METRICS_OF,stgan maggan $(LEVELS),0) $(LEARNT)
+$(OUT)/notebooks/12-figures.ipynb: $(MEASURED) | $(call METRICS_OF,stgan maggan $(LEVELS),0) $(call LEARNT_OF,0)
+$(OUT)/notebooks/14-high-resolution.ipynb: $(MEASURED) | $(call METRICS_OF,maggan $(LEVELS),0) $(call LEARNT_OF,0)
 $(OUT)/notebooks/13-beyond-the-paper.ipynb: $(MEASURED) | $(call METRICS_OF,stgan maggan maggan-no-mre $(SWEEP) $(LIMITS),0)
 
 # 01, 04, 06, 10, 12 and 13 take a profile; the others draw what they show

@@ -1,57 +1,207 @@
 """Speeds that the project relies on, each as a ratio within one run: `make bench`.
 
-A time alone says little on a machine one does not know; a ratio of two ways of doing the same carries over.
+A time alone says little on a machine one does not know; a ratio of two ways of doing the same carries over. Where both
+ways give numbers, they are compared too. Writes results/bench/bench.{csv,md}.
 """
 
+import io
 import os
 import subprocess
 import sys
+import tempfile
 import time
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
+import pandas as pd
 import torch
+from torchvision.utils import save_image
 
+from maggan import losses, metrics, paths
 from maggan.attributes import single_flips
-from maggan.data import Batch
+from maggan.data import Batch, to_uint8
 from maggan.drawnfaces import draw
-from maggan.losses import reconstruction_loss
+from maggan.judgenets import SmallFeatures
+from maggan.maskpictures import compress, expand, quantise
+from maggan.multilevel import discriminator
 from maggan.networks import Generator, initialise
+from maggan.parallel import launch
+from maggan.progress import progress
+from maggan.regions import preserved_mask
+from maggan.run import Run
 from maggan.variants import resolve
 
-FACES = 16
+STEP_FACES, STEP_SIZE = 8, 128  # a training iteration at STGAN's full widths
+FID_FACES = 300
 
 
-def seconds(work, least=3.0):
-    """The fastest of several calls of `work`, for at least `least` seconds."""
+class Line(NamedTuple):
+    """One line of the table: how many times faster `ours` is than `other`, times in seconds; what else was seen."""
+
+    what: str
+    ours: str
+    seconds: float
+    other: str
+    other_seconds: float
+    seen: str = ""
+
+
+def seconds(work, calls=3):
+    """The fastest of several calls of `work`, after one to warm up."""
     work()
-    best, until = float("inf"), time.perf_counter() + least
-    while time.perf_counter() < until:
+    best = float("inf")
+    for _ in range(calls):
         started = time.perf_counter()
         work()
         best = min(best, time.perf_counter() - started)
     return best
 
 
-def compare(what, slow, fast):
-    """Print how many times faster `fast` is than `slow`: {label: work} of one entry each."""
-    (slow_label, slow_work), (fast_label, fast_work) = *slow.items(), *fast.items()
-    a, b = seconds(slow_work), seconds(fast_work)
-    print(f"{what}: {fast_label} {b * 1e3:.0f} ms, {slow_label} {a * 1e3:.0f} ms: ratio {a / b:.2f}", flush=True)
+def faces(count, size):
+    """Drawn faces as a Batch."""
+    drawn = draw(range(count), size)
+    return Batch(drawn.images, drawn.parts, drawn.attributes)
 
 
-def generator_step(generator, batch, **layout):
-    """One forward and backward pass, for timing."""
-    generator.to(**layout)
-    images = batch.images.contiguous(**layout)
-    flips = single_flips(batch.attributes)[:, 3]
+class Always:
+    """The same faces again and again, so that nothing but the step is timed."""
 
-    def work():
-        edited, rebuilt, _ = generator.edit_and_reconstruct(images, flips, batch.parts)
-        (reconstruction_loss(images, rebuilt) + edited.mean()).backward()
+    def __init__(self, batch):
+        self.images, self.attributes = batch, batch.attributes
 
-    return work
+    def __len__(self):
+        return len(self.attributes)
+
+    def batch(self, numbers, device="cpu", parts=True):
+        return Batch(*(tensor.to(device) for tensor in self.images))
 
 
-def side_by_side():
+def training_iteration(device):
+    """Row (vi): ours against the step as one writes it down: every pass in full, float32, PyTorch's own layout."""
+    config = resolve("maggan", "celeba128", batch=STEP_FACES, critic_steps=1)
+    batch = Always(faces(STEP_FACES, STEP_SIZE))
+    with tempfile.TemporaryDirectory() as folder:
+        run = Run(config, Path(folder), launch(device, precision=config.precision), batch, batch)
+        ours = seconds(run.step)
+    plain = Straightforward(replace(config, precision="32"), batch.batch(range(STEP_FACES), device), device)
+    return Line("training iteration, STGAN's widths, 128 px, batch 8", "maggan", ours, "straightforward",
+                seconds(plain.step))  # fmt: skip
+
+
+class Straightforward:
+    """One step of D and one of G by eq. 7 to 11: the generator runs in full wherever an equation says G."""
+
+    def __init__(self, config, batch, device):
+        torch.manual_seed(0)
+        self.config, self.batch = config, batch
+        self.G, self.D = (net.apply(initialise).to(device) for net in (Generator(config), discriminator(config)))
+        self.optimisers = [torch.optim.Adam(net.parameters(), lr=2e-4, betas=(0.5, 0.999)) for net in (self.G, self.D)]
+
+    def step(self):
+        G, D, (x, parts, attributes), config = self.G, self.D, self.batch, self.config
+        of_g, of_d = self.optimisers
+        target = attributes.roll(1, 0)
+        att_diff = target - attributes
+        with torch.no_grad():
+            fake = G(x, att_diff, parts)
+        of_real, logits = D(x)
+        alpha = torch.rand(len(x), 1, 1, 1, device=x.device)
+        total, _ = losses.discriminator_loss(
+            config, of_real, D.critic(fake), logits, attributes, D.penalty(x, fake, alpha)
+        )
+        self.update(of_d, total)
+        edited, rebuilt = G(x, att_diff, parts), G(x, torch.zeros_like(att_diff), parts)
+        preserved = preserved_mask(parts, att_diff, config.table)
+        total, _ = losses.generator_loss(config, x, edited, rebuilt, preserved, *D(edited), target)
+        self.update(of_g, total)
+
+    def update(self, optimiser, total):
+        optimiser.zero_grad(set_to_none=True)
+        total.backward()
+        optimiser.step()
+        total.item()  # wait for the device
+
+
+def thirteen_edits(device):
+    """All single flips of faces from one encoding, against 13 full passes."""
+    config = resolve("maggan", "celeba128")
+    G = Generator(config).apply(initialise).eval().to(device, memory_format=torch.channels_last)
+    x, parts, attributes = (tensor.to(device) for tensor in faces(2, STEP_SIZE))
+    flips = single_flips(attributes)
+
+    def one_by_one():
+        return torch.stack([G(x, flips[:, i], parts) for i in range(13)], 1)
+
+    def together():
+        return G.edits(x, flips, parts)
+
+    with torch.inference_mode():
+        apart = (one_by_one() - together()).abs().max().item()
+        ours, other = seconds(together), seconds(one_by_one)
+    return Line("13 edits of a face, STGAN's widths, 128 px", "encoded once", ours / 2, "13 full passes", other / 2,
+                f"edits differ by at most {apart:.0e}")  # fmt: skip
+
+
+def mask_store(device):
+    """Reading soft masks as they are stored, against compressed npz files of the same levels."""
+    levels = quantise(draw(range(16), 256).parts).numpy()
+    stored = [compress(each) for each in levels]
+    files = []
+    for each in levels:
+        files.append(io.BytesIO())
+        np.savez_compressed(files[-1], levels=each)
+
+    def read():
+        return [expand(data) for data in stored]
+
+    def read_npz():
+        return [torch.from_numpy(np.load(io.BytesIO(file.getvalue()))["levels"]) * (2 / 255) for file in files]
+
+    ours, other = seconds(read) / 16, seconds(read_npz) / 16
+    kilobytes = [sum(map(len, stored)) / 16e3, sum(len(file.getvalue()) for file in files) / 16e3]
+    return Line("reading the masks of a face", "mask store", ours, "npz", other,
+                f"{1 / ours:.0f} faces/s; {kilobytes[0]:.1f} KB a face, npz {kilobytes[1]:.1f} KB")  # fmt: skip
+
+
+def fid(device):
+    """FID of tensors, against clean-fid on folders of PNGs, with the same network."""
+    from cleanfid import fid as cleanfid
+
+    network = SmallFeatures(64).eval().to(device)
+    real = draw(range(FID_FACES), 64).images
+    edits = draw(range(10_000, 10_000 + FID_FACES), 64).images
+    real, edits = (to_uint8(images * 0.5 + 0.5).float() / 127.5 - 1 for images in (real, edits))
+
+    def features(images):
+        with torch.inference_mode():
+            return torch.cat([network.features(some.to(device)).cpu() for some in images.split(64)]).numpy()
+
+    def ours():
+        return metrics.frechet_distance(features(real), features(edits))
+
+    def of_folders():
+        with tempfile.TemporaryDirectory() as folder:
+            statistics = []
+            for name, images in (("real", real), ("edits", edits)):
+                (Path(folder) / name).mkdir()
+                for i, image in enumerate(images):
+                    save_image(image * 0.5 + 0.5, Path(folder) / name / f"{i:05d}.png")
+                made = cleanfid.get_folder_features(
+                    str(Path(folder) / name), model=lambda batch: torch.from_numpy(features(batch / 127.5 - 1)),
+                    num_workers=0, batch_size=64, device=torch.device("cpu"), mode="clean", verbose=False,
+                    custom_image_tranform=lambda image: image, custom_fn_resize=lambda image: image,
+                )  # fmt: skip
+                statistics += [made.mean(0), np.cov(made, rowvar=False)]
+            return cleanfid.frechet_distance(*statistics)
+
+    a, b = ours(), of_folders()
+    return Line(f"FID of {FID_FACES} and {FID_FACES} faces of 64 px", "from tensors", seconds(ours),
+                "clean-fid on folders", seconds(of_folders, calls=1), f"{a:.4f} against {b:.4f}")  # fmt: skip
+
+
+def side_by_side(device):
     """Drawing in one process of two threads against two processes of one, the way make runs rows."""
     code = "from maggan.drawnfaces import draw\nfor k in range({}): draw(range(64), 64)"
 
@@ -64,29 +214,46 @@ def side_by_side():
 
     rounds = 24
     one, two = run(1, 2, rounds), run(2, 1, rounds // 2)
-    rate = 64 * rounds / two
-    print(f"drawing 64 px faces with masks: two processes {rate:.0f} faces/s (start included), "
-          f"one process of two threads {64 * rounds / one:.0f}: ratio {one / two:.2f}", flush=True)  # fmt: skip
+    return Line(f"drawing {64 * rounds} faces of 64 px with masks", "two processes", two, "one of two threads", one,
+                f"{64 * rounds / two:.0f} faces/s, start included")  # fmt: skip
+
+
+def importing(device):
+    """Importing the package, against PyTorch alone, which it needs."""
+
+    def run(what):
+        return lambda: subprocess.run([sys.executable, "-c", f"import {what}"], check=True)
+
+    return Line("importing", "maggan", seconds(run("maggan")), "torch", seconds(run("torch")))
+
+
+BENCHMARKS = (training_iteration, thirteen_edits, mask_store, fid, side_by_side, importing)
+
+
+def table(lines):
+    """The lines as a table of text."""
+    return pd.DataFrame([{
+        "what": line.what, "ours": line.ours, "ms": f"{1e3 * line.seconds:.1f}", "against": line.other,
+        "its ms": f"{1e3 * line.other_seconds:.1f}", "ratio": f"{line.other_seconds / line.seconds:.2f}",
+        "seen": line.seen,
+    } for line in lines])  # fmt: skip
 
 
 def main():
-    torch.set_num_threads(1)
-    config = resolve("maggan", "drawn64")
-    drawn = draw(range(FACES), config.size)
-    batch = Batch(drawn.images, drawn.parts, drawn.attributes)
-    G = Generator(config).apply(initialise).eval()
-    flips = single_flips(batch.attributes)
-
-    def one_by_one():
-        for i in range(13):
-            G(batch.images, flips[:, i], batch.parts)
-
-    with torch.inference_mode():
-        compare("13 edits of a face", {"encoding each time": one_by_one},
-                {"encoding once": lambda: G.edits(batch.images, flips, batch.parts)})  # fmt: skip
-    compare("a training pass of G", {"contiguous": generator_step(G, batch, memory_format=torch.contiguous_format)},
-            {"channels last": generator_step(G, batch, memory_format=torch.channels_last)})  # fmt: skip
-    side_by_side()
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    name = torch.cuda.get_device_name() if device == "cuda" else f"{os.cpu_count()} CPU cores"
+    lines = [benchmark(device) for benchmark in progress(BENCHMARKS, "bench", unit="comparisons")]
+    shown = table(lines)
+    print(shown.to_string(index=False))
+    folder = paths.results() / "bench"
+    said = f"{name}, {torch.get_num_threads()} threads, torch {torch.__version__}"
+    head = " | ".join(shown.columns)
+    rows = "\n".join(f"| {' | '.join(row)} |" for row in shown.itertuples(index=False))
+    texts = {"csv": shown.to_csv(index=False), "md": f"{said}\n\n| {head} |\n{'|---' * len(shown.columns)}|\n{rows}\n"}
+    for kind, text in texts.items():
+        with paths.replacing(folder / f"bench.{kind}") as partial:
+            partial.write_text(text)
+    print(f"written: {folder / 'bench.md'}")
 
 
 if __name__ == "__main__":

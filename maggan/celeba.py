@@ -3,14 +3,16 @@
 One folder holds `img_align_celeba/` (or the official `img_align_celeba.zip`), `list_attr_celeba.txt` and
 `list_eval_partition.txt`, there or in the official subfolders Img, Anno and Eval. Nothing is ever downloaded.
 
-Every profile, 64 px included, uses the same crop of the aligned photo: rows 26 to 195 and columns 3 to 172. The parser
-sees that crop too, so its masks lie on the images' own grid.
+Every profile, 64 px included, uses the same crop of the aligned photo: rows 26 to 195 and columns 3 to 172. Square
+photos (CelebA-HQ, or what `align.py` makes) are taken whole. The parser sees the same as the networks do, so its masks
+lie on the images' own grid.
 """
 
 import io
 import sys
 import zipfile
-from functools import cache
+from contextlib import contextmanager
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +27,7 @@ from .zips import read_entry
 
 PHOTO_SIZE = (178, 218)  # width, height
 CROP_TOP, CROP_LEFT, CROP_SIZE = 26, 3, 170
+SMALLEST_SQUARE = 256  # pixels; the parser's masks have no more
 # By file number, both ends included: STGAN's split. Its test faces are the official ones.
 SPLITS = {"train": (1, 182_000), "validation": (182_001, 182_637), "test": (182_638, 202_599)}
 FIRST_OFFICIAL_TEST = SPLITS["test"][0]
@@ -71,8 +74,8 @@ class CelebA:
         folder = Path(folder).expanduser()
         if not folder.is_dir():
             raise MagganError(f"{folder}: there is no such folder; {WHAT_TO_GET}")
-        labels_file = _find(folder, "list_attr_celeba.txt", "Anno")
-        partition_file = _find(folder, "list_eval_partition.txt", "Eval")
+        labels_file = find_file(folder, "list_attr_celeba.txt", "Anno")
+        partition_file = find_file(folder, "list_eval_partition.txt", "Eval")
         photos = list_photos(folder)
         labels, problems = read_attributes(labels_file)
         contradicted, wrong_rows = check_partition(partition_file, photos)
@@ -108,12 +111,20 @@ class CelebA:
         """The 13 attributes of the named faces: (N, 13) uint8 of 0 and 1."""
         return torch.from_numpy(np.stack([self._labels[self._known(name)] for name in names]))
 
+    @cached_property
+    def photo_size(self):
+        """(width, height) of the photos: all are to have that of the first that can be used."""
+        return common_size(self._photos, self._names)
+
     def photo(self, name):
-        """The aligned photo, PIL RGB of 178 x 218; MagganError naming the file if it is broken or cut short."""
-        return open_photo(name, self._photos[self._known(name)])
+        """The aligned photo, PIL RGB of 178 x 218 or square.
+
+        Raises MagganError naming the file if it is broken or cut short, or not of the size of the others.
+        """
+        return open_photo(name, self._photos[self._known(name)], self.photo_size)
 
     def face(self, name, size):
-        """STGAN's crop of the photo, resized with antialiased bicubic: (3, size, size) uint8."""
+        """The face (`crop_face`) of the photo, resized with antialiased bicubic: (3, size, size) uint8."""
         return resize_face(crop_face(self.photo(name)), size)
 
     def _known(self, name):
@@ -128,9 +139,21 @@ def file_number(name):
 
 
 def crop_face(photo):
-    """STGAN's crop of an aligned photo (PIL, 178 x 218): (3, 170, 170) uint8."""
+    """STGAN's crop of an aligned photo (PIL, 178 x 218): (3, 170, 170) uint8; a square photo whole: (3, S, S)."""
+    if is_square(photo.size):
+        return v2.functional.pil_to_tensor(photo)
     right, bottom = CROP_LEFT + CROP_SIZE, CROP_TOP + CROP_SIZE
     return v2.functional.pil_to_tensor(photo.crop((CROP_LEFT, CROP_TOP, right, bottom)))
+
+
+def crop_notes(size):
+    """What a store of masks says of the crop of photos of this (width, height): [top, left, side], or "whole"."""
+    return "whole" if is_square(size) else [CROP_TOP, CROP_LEFT, CROP_SIZE]
+
+
+def is_square(size):
+    """Whether photos of this (width, height) are squares large enough to be taken whole."""
+    return size[0] == size[1] >= SMALLEST_SQUARE
 
 
 def resize_face(face, size):
@@ -200,22 +223,22 @@ def _report(folder, problems, missing, labelled):
         warn_once(f"{folder}: {len(missing)} of {labelled} labelled photos are not here, {missing[0]} for one.")
 
 
-def _find(folder, name, subfolder):
+def find_file(folder, name, subfolder, what=WHAT_TO_GET):
     """The file in the folder or its official subfolder, or MagganError saying what to get."""
     for path in (folder / name, folder / subfolder / name):
         if path.is_file():
             return path
-    raise MagganError(f"{folder}: {name} is missing; {WHAT_TO_GET}")
+    raise MagganError(f"{folder}: {name} is missing; {what}")
 
 
-def list_photos(folder):
+def list_photos(folder, name="img_align_celeba", what=WHAT_TO_GET):
     """Every photo in `folder`, which may be the zip file itself: {file name: path, or (zip file, its entry)}.
 
-    Looks for img_align_celeba/ or img_align_celeba.zip in the folder (or its subfolder Img), else for photos in it.
-    Raises MagganError saying what to get if there is none.
+    Looks for the folder `name` or `name`.zip in the folder (or its subfolder Img), else for photos in it. Raises
+    MagganError saying `what` to get if there is none.
     """
     folder = Path(folder).expanduser()
-    for place in (folder / "img_align_celeba", folder / "Img" / "img_align_celeba", folder):
+    for place in (folder / name, folder / "Img" / name, folder):
         archive = place if place.suffix == ".zip" else place.with_suffix(".zip")
         if place.is_dir():
             photos = {path.name: path for path in place.glob("*.jpg") if path.stem.isdigit()}
@@ -225,7 +248,7 @@ def list_photos(folder):
             continue
         if photos:
             return photos
-    raise MagganError(f"{folder}: neither img_align_celeba/ nor img_align_celeba.zip is here; {WHAT_TO_GET}")
+    raise MagganError(f"{folder}: neither {name}/ nor {name}.zip is here; {what}")
 
 
 def _zipped_photos(archive):
@@ -237,19 +260,65 @@ def _zipped_photos(archive):
     return {path.name: (archive, entry) for path, entry in entries if path.suffix == ".jpg" and path.stem.isdigit()}
 
 
-def open_photo(name, where):
-    """One photo of `list_photos`, PIL RGB of 178 x 218; MagganError naming the file if it is broken or cut short."""
-    in_zip = isinstance(where, tuple)
-    shown = f"{where[0]}: {name}" if in_zip else where
-    try:
-        image = Image.open(io.BytesIO(read_entry(*where)) if in_zip else where)
-        image.load()
-    except (OSError, SyntaxError) as error:
-        reason = "not an image" if isinstance(error, UnidentifiedImageError) else error
-        raise MagganError(f"{shown}: not a whole JPEG ({reason}); get the photo again.") from None
-    if image.size != PHOTO_SIZE:
+def open_photo(name, where, size=None):
+    """One aligned photo of `list_photos`, PIL RGB of 178 x 218 or square with at least 256 px.
+
+    Raises MagganError naming the file if it is broken or cut short, of another kind, or not of the (width, height)
+    `size` that the photos beside it have.
+    """
+    photo = read_photo(name, where)
+    if not is_aligned(photo.size):
         raise MagganError(
-            f"{shown}: is {image.width} x {image.height}; aligned photos are 178 x 218: "
-            "take img_align_celeba, not the photos in the wild."
+            f"{_shown(name, where)}: is {photo.width} x {photo.height}; take aligned photos, 178 x 218 "
+            f"(img_align_celeba) or square with at least {SMALLEST_SQUARE} px (CelebA-HQ); python -m maggan.align "
+            "makes such squares of photos in the wild."
         )
-    return image.convert("RGB")
+    if size and photo.size != size:
+        raise MagganError(
+            f"{_shown(name, where)}: is {photo.width} x {photo.height}, others here are {size[0]} x {size[1]}; "
+            "keep photos of one size in a folder."
+        )
+    return photo
+
+
+def is_aligned(size):
+    """Whether a photo of this (width, height) is of a kind that can be used."""
+    return size == PHOTO_SIZE or is_square(size)
+
+
+def common_size(photos, names):
+    """(width, height) of the first of these photos that can be used, 178 x 218 if none can."""
+    return next(filter(is_aligned, photo_sizes(photos, names)), PHOTO_SIZE)
+
+
+def photo_sizes(photos, names):
+    """(width, height) of those of the named photos of `list_photos` that can be opened, one by one."""
+    for name in names:
+        try:
+            with _opened(name, photos[name]) as photo:
+                size = photo.size
+        except MagganError:
+            continue
+        yield size
+
+
+def read_photo(name, where):
+    """One photo of `list_photos`, PIL RGB of any size; MagganError naming the file if it is broken or cut short."""
+    with _opened(name, where) as photo:
+        photo.load()
+        return photo.convert("RGB")
+
+
+@contextmanager
+def _opened(name, where):
+    """The photo with nothing but its header read; what goes wrong with it is a MagganError naming the file."""
+    try:
+        with Image.open(io.BytesIO(read_entry(*where)) if isinstance(where, tuple) else where) as photo:
+            yield photo
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        reason = "not an image" if isinstance(error, UnidentifiedImageError) else error
+        raise MagganError(f"{_shown(name, where)}: not a whole JPEG ({reason}); get the photo again.") from None
+
+
+def _shown(name, where):
+    return f"{where[0]}: {name}" if isinstance(where, tuple) else where

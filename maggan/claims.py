@@ -16,9 +16,10 @@ import pandas as pd
 
 from . import paths
 from .errors import MagganError, cli
-from .learning import read_learning
+from .learning import learning_over_seeds
 from .measured import command, read_metrics, resized
 from .profiles import profile as get_profile
+from .variants import discriminator_rows
 
 HAIR = ("Bald", "Bangs", "Black_Hair", "Blond_Hair", "Brown_Hair")
 NEARLY = 0.10  # "hardly matters", "leaves as it is": within a tenth; "fails": by more than that
@@ -72,7 +73,7 @@ class Runs:
     def learnt(self, slug, share, key="accuracy_1.5"):
         """A row's metric on validation faces after a share of its training; NotRun where its curve is missing."""
         try:
-            points = read_learning(slug, self.profile)["points"]
+            points = learning_over_seeds(slug, self.profile)
         except MagganError as error:
             raise NotRun(str(error).replace(str(paths.results()), "results")) from None  # not this machine's folders
         point = min(points, key=lambda each: abs(each["iteration"] - share * points[-1]["iteration"]))
@@ -167,7 +168,7 @@ def hats(runs):
 
 
 def sizes(runs):
-    steps = ((1, 2), (2, 4))
+    steps = [(1, 2)] + [(2, 4)] * runs.has("maggan", 4)  # the paper's three sizes, as far as they were run
     grows = [runs.get("maggan", key, b).minus(runs.get("maggan", key, a)).low > 0
              for a, b in steps for key in ("psnr", "ssim")]  # fmt: skip
     falls = [runs.get("maggan", "mre", b).minus(runs.get("maggan", "mre", a)).high < 0 for a, b in steps]
@@ -186,9 +187,17 @@ def order_of_accuracy(runs):
     return all([runs.lower(a, b, "accuracy_1.5") for a, b in pairs])
 
 
+def discriminators(runs):
+    """The rows with one shallow and with multi-level discriminators; NotRun where the profile is too small for two."""
+    rows = discriminator_rows(runs.profile)
+    if rows["single"] == rows["multilevel"]:
+        raise NotRun(f"at {runs.profile.size} px one discriminator is the multi-level ones: P = 1 (reading 18)")
+    return rows["single"], rows["multilevel"]
+
+
 def sooner(runs):
-    rows = ("maggan-multilevel", "maggan")
-    return all([runs.learnt(rows[0], share).minus(runs.learnt(rows[1], share)).low > 0 for share in (0.5, 1)])
+    single, several = discriminators(runs)
+    return all([runs.learnt(several, share).minus(runs.learnt(single, share)).low > 0 for share in (0.5, 1)])
 
 
 def blending(runs):
@@ -198,7 +207,7 @@ def blending(runs):
 
 
 def one_scale_fails_on_male(runs):
-    one, several = (runs.mean(row, ("Male",), "accuracy_1.5") for row in ("maggan", "maggan-multilevel"))
+    one, several = (runs.mean(row, ("Male",), "accuracy_1.5") for row in discriminators(runs))
     return one.minus(several).high < -NEARLY
 
 

@@ -1,8 +1,8 @@
 """Faces of either world behind one door: images, soft part masks and attributes at the profile's size.
 
 `prepare` draws or decodes each split once, into files of a few hundred faces under runs/<profile>/faces; what
-is prepared is kept when interrupted. Photos of 256 px and more are too many to keep a second time, so those
-profiles decode them on the fly.
+is prepared is kept when interrupted. Faces of 256 px and more would fill a disk (0.7 TB at 1024), so those profiles
+decode them, or draw them on the device, as they are needed.
 """
 
 import argparse
@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 
 from . import paths
@@ -27,6 +28,7 @@ SPLITS = ("train", "validation", "test")
 FIRST_SEED = {"train": 0, "validation": 10_000_000, "test": 20_000_000, "decorrelated": 30_000_000}
 CHUNK = 256  # faces a file
 LARGEST_KEPT = 128  # pixels
+LARGEST_MASKS = 256  # pixels: masks of photos are stored at this size, and enlarged on the device (reading 13)
 
 
 class Batch(NamedTuple):
@@ -54,30 +56,47 @@ class DrawnSource:
     def identity(self):
         return {"drawn": fingerprint("drawnfaces"), "faces": len(self.seeds), "size": self.size}
 
-    def load(self, start, stop):
-        """Faces start to stop as uint8 images, uint8 parts and uint8 attributes."""
+    def load(self, indices, device="cpu"):
+        """These faces as uint8 images, uint8 parts and uint8 attributes, drawn on `device`."""
         from .drawnfaces import draw
 
-        loaded = []
+        loaded, where = [], []
         for decorrelated in (False, True):
-            seeds = [s for s in self.seeds[start:stop] if (s >= FIRST_SEED["decorrelated"]) == decorrelated]
-            if seeds:
-                drawn = draw(seeds, self.size, decorrelate=decorrelated)
+            some = [i for i in indices if (self.seeds[i] >= FIRST_SEED["decorrelated"]) == decorrelated]
+            if some:
+                drawn = draw([self.seeds[i] for i in some], self.size, decorrelated, device)
                 images, parts = to_uint8(drawn.images * 0.5 + 0.5), to_uint8(drawn.parts)
                 loaded.append((images, parts, drawn.attributes.to(torch.uint8)))
-        return tuple(torch.cat(column) for column in zip(*loaded, strict=True))
+                where += some
+        back = torch.tensor([where.index(i) for i in indices], device=device)
+        return tuple(torch.cat(column)[back] for column in zip(*loaded, strict=True))
+
+    def attributes(self):
+        """The attributes of all faces: (N, 13) uint8."""
+        from .drawnlatents import sample
+
+        seeds = torch.tensor(self.seeds)
+        each = [sample(some, decorrelated)[0] for decorrelated in (False, True)
+                if len(some := seeds[(seeds >= FIRST_SEED["decorrelated"]) == decorrelated])]  # fmt: skip
+        return torch.cat(each).to(torch.uint8)
 
 
 class CelebASource:
     """CelebA photos of one split with their stored masks, by file name."""
 
     def __init__(self, profile, split):
-        from .celeba import CelebA
+        from .celeba import CelebA, crop_notes
         from .masks import MaskStore
 
         self.size = profile.size
         self.celeba = CelebA.open(paths.celeba_folder())
         self.store = MaskStore.open(mask_folder())
+        crop = crop_notes(self.celeba.photo_size)
+        if self.store.notes.get("crop", crop) != crop:  # the names are the same for photos of either kind
+            raise MagganError(
+                f"{mask_folder()}: its masks are of photos with another crop than those in {self.celeba.folder}; build "
+                f"others: make masks CELEBA={self.celeba.folder} MASKS=another-folder"
+            )
         with_masks = set(self.store.names())
         every = self.celeba.names(split)
         self.names = [name for name in every if name in with_masks]
@@ -93,12 +112,16 @@ class CelebASource:
         faces = hashlib.sha256("\n".join(self.names).encode() + labels).hexdigest()
         return {"faces": faces, "size": self.size, "masks": self.store.notes, "code": fingerprint("celeba")}
 
-    def load(self, start, stop):
-        """Photos start to stop as uint8 images, uint8 parts and uint8 attributes."""
-        names = self.names[start:stop]
+    def load(self, indices, device="cpu"):
+        """These photos as uint8 images, uint8 parts (at most 256 px) and uint8 attributes, on the CPU."""
+        names = [self.names[i] for i in indices]
         images = torch.stack([self.celeba.face(name, self.size) for name in names])
-        parts = torch.stack([self.store.sized(name, self.size) for name in names])
+        parts = torch.stack([self.store.sized(name, min(self.size, LARGEST_MASKS)) for name in names])
         return images, to_uint8(parts), self.celeba.attributes(names)
+
+    def attributes(self):
+        """The attributes of all photos: (N, 13) uint8."""
+        return self.celeba.attributes(self.names)
 
 
 class Faces:
@@ -114,9 +137,14 @@ class Faces:
     def batch(self, indices, device="cpu", parts=True):
         """The faces with these numbers as a Batch on `device`; without its parts if nobody looks at them."""
         keys = ("images", "attributes", "parts")[: 3 if parts else 2]
-        loaded = {key: value.to(device).float() for key, value in self._fetch([int(i) for i in indices], keys).items()}
+        fetched = self._fetch([int(i) for i in indices], keys, device)
+        loaded = {key: value.to(device).float() for key, value in fetched.items()}
         images = (loaded["images"] / 127.5 - 1).contiguous(memory_format=torch.channels_last)
-        masks = loaded["parts"] / loaded["parts"].sum(1, keepdim=True) if parts else None
+        masks = loaded["parts"] if parts else None
+        if masks is not None:
+            if masks.shape[-1] < self.size:
+                masks = F.interpolate(masks, images.shape[-2:], mode="bilinear")
+            masks = masks / masks.sum(1, keepdim=True)
         return Batch(images, masks, loaded["attributes"])
 
 
@@ -176,7 +204,7 @@ _source_of_worker = lru_cache(source)  # a worker reads the label files once
 
 def _make_chunk(profile, split, where, start, faces=None):
     faces = faces or _source_of_worker(profile, split)
-    images, parts, attributes = faces.load(start, min(start + CHUNK, len(faces.names)))
+    images, parts, attributes = faces.load(range(start, min(start + CHUNK, len(faces.names))))
     with paths.replacing(chunk_file(where, start)) as partial:
         tensors = {"images": images, "parts": parts, "attributes": attributes}
         save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, partial)
@@ -190,12 +218,13 @@ def open_faces(profile, split):
     profile = get_profile(profile)
     faces = source(profile, split)
     identity = hashlib.sha256(json.dumps(faces.identity(), sort_keys=True).encode()).hexdigest()
-    if profile.world == "celeba" and profile.size > LARGEST_KEPT:
-        return Faces(faces.names, faces.celeba.attributes(faces.names), faces.size, _decoder(faces), identity)
+    if profile.size > LARGEST_KEPT:
+        fetch = (_drawer if profile.world == "drawn" else _decoder)(faces)
+        return Faces(faces.names, faces.attributes(), faces.size, fetch, identity)
     where = prepare(profile, split)
     chunks = [load_file(chunk_file(where, s)) for s in range(0, len(faces.names), CHUNK)]  # memory-mapped
 
-    def fetch(indices, keys):
+    def fetch(indices, keys, device):
         rows = [(chunks[i // CHUNK], i % CHUNK) for i in indices]
         return {key: torch.stack([chunk[key][j] for chunk, j in rows]) for key in keys}
 
@@ -207,9 +236,18 @@ def _decoder(faces):
     """Decode photos and masks as they are needed, side by side: the decoders let other threads run."""
     pool = ThreadPoolExecutor(os.cpu_count())
 
-    def fetch(indices, keys):
-        loaded = zip(*pool.map(lambda i: faces.load(i, i + 1), indices), strict=True)
+    def fetch(indices, keys, device):
+        loaded = zip(*pool.map(lambda i: faces.load([i]), indices), strict=True)
         return {key: torch.cat(column) for key, column in zip(("images", "parts", "attributes"), loaded, strict=True)}
+
+    return fetch
+
+
+def _drawer(faces):
+    """Draw faces as they are needed, on the device that they are needed on."""
+
+    def fetch(indices, keys, device):
+        return dict(zip(("images", "parts", "attributes"), faces.load(indices, device), strict=True))
 
     return fetch
 
@@ -219,8 +257,9 @@ def main():
     parser.add_argument("profile")
     profile = get_profile(parser.parse_args().profile)
     counts = {split: len(source(profile, split).names) for split in SPLITS}  # an empty split is told before the work
-    if profile.world == "celeba" and profile.size > LARGEST_KEPT:
-        print(f"{profile.name}: photos are decoded as they are needed, nothing to prepare")
+    if profile.size > LARGEST_KEPT:
+        how = "drawn" if profile.world == "drawn" else "decoded"
+        print(f"{profile.name}: faces are {how} as they are needed, nothing to prepare")
         return
     for split, count in counts.items():
         prepare(profile, split)

@@ -29,9 +29,8 @@ NOT_OF_WORLD = {
 }
 # The networks and losses of the other systems, which a row never meets although all are chosen from one list.
 NOT_OF_SYSTEM = {
-    "stgan": {"multilevel", "peers", "fadernet", "icgan"},
-    "multilevel": {"peers", "fadernet", "icgan"},
-    "attgan": {"multilevel", "fadernet", "icgan"},
+    "stgan": {"peers", "fadernet", "icgan"},
+    "attgan": {"fadernet", "icgan"},
     "stargan": {"multilevel", "fadernet", "icgan"},
     "fadernet": {"multilevel", "icgan"},
     "icgan": {"multilevel", "fadernet"},

@@ -188,7 +188,7 @@ def fig5(profile, levels=None, face=0, seed=0):
     config = resolve("maggan-multilevel", profile, **({"critic_levels": levels} if levels else {}))
     with torch.device("meta"):  # only shapes and views are asked of it
         D = MultiLevelDiscriminator(config)
-    D.place(1, torch.Generator().manual_seed(seed))
+    D.places = torch.rand(config.critic_levels - 1, 1, 2, generator=torch.Generator().manual_seed(seed)).tolist()
     image = open_faces(profile, "test").batch([face]).images
 
     big, small, top = 2.4, 1.15, 0.7  # how large the finest face is drawn, and what each discriminator sees
@@ -231,8 +231,10 @@ def draw_heads(axes, D, number, base, middle):
         box(axes, 4.65, middle - 0.46, 0.85, 0.92, f"shared\n{by(seen['trunk'][1])}", "critic")
     for name, y in (("adv", middle - 0.26), ("att", middle + 0.26)):
         head = getattr(D, name)
-        takes = next(seen[f"{name}.{j}"][0][0] for j, layer in enumerate(head) if isinstance(layer, nn.Linear))
-        how = "averaged" if any(isinstance(layer, nn.AdaptiveAvgPool2d) for layer in head) else "flat"
+        weighted = nn.Linear | nn.Conv2d
+        takes = next(seen[f"{name}.{j}"][0][0] for j, layer in enumerate(head) if isinstance(layer, weighted))
+        kinds = [type(layer) for layer in head]
+        how = "map" if nn.Conv2d in kinds else "averaged" if nn.AdaptiveAvgPool2d in kinds else "flat"
         if D.own_trunk is not None:
             trunk = seen["trunk" if name == "adv" else "own_trunk"][1]
             box(axes, 4.65, y - 0.2, 0.85, 0.4, f"its own\n{by(trunk)}", "critic")

@@ -9,9 +9,9 @@ counterfactual, drawn worlds only) go through the same function.
 import argparse
 import json
 import time
-from collections import defaultdict
 from dataclasses import replace
 from importlib.metadata import version
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from .checkpoints import load_generator, run_folder
 from .data import Batch, open_faces
 from .errors import MagganError, cli, nearest
 from .judges import load_judges, true_counterfactuals
+from .parallel import gathered, launch
 from .profiles import profile as get_profile
 from .progress import progress
 from .regions import blend
@@ -33,6 +34,15 @@ PSEUDO_ROWS = ("no-edit", "true-edit")
 FACES_AT_ONCE = 16  # with their 13 edits; fewer above 128 px
 HAT_SHARE = 0.1  # of the picture: above it a face counts as one with a hat (Fig. 7)
 RECONSTRUCTION = ("psnr", "ssim", "judge_on_reconstructions")
+
+
+class Measured(NamedTuple):
+    """What was measured of one batch of faces, the first of which has number `start`."""
+
+    start: int
+    taken: dict  # name -> (B, ...)
+    features: dict  # of "faces" (B, D) and "edits" (B, 13, D)
+    seconds: list  # an edit, once for every strength
 
 
 class NoEdit:
@@ -73,9 +83,11 @@ def load_row(variant, profile, seed, device):
     }  # fmt: skip
 
 
-def evaluate(variant, profile, seed=0, device=None, generator=None):
+def evaluate(variant, profile, seed=0, device=None, generator=None, devices=1, nodes=1):
     """Measure a row on all test faces and write its metrics; returns them.
 
+    devices     how many processes share the faces on each of `nodes` machines: the file is the same, and the first
+                process alone writes and returns it
     variant     a row of Table 3, "no-edit" or "true-edit"
     generator   takes the place of the row's trained one, with its calls: G(images, att_diff, parts, attributes) and
                 G.edits(images, att_diffs (B, K, 13), parts, attributes) -> (B, K, 3, S, S)
@@ -86,20 +98,23 @@ def evaluate(variant, profile, seed=0, device=None, generator=None):
     Only "wall_seconds" and "peak_memory_mb" differ between two calls. Raises MagganError if the row or the judges
     are not trained.
     """
-    profile = get_profile(profile)
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    about = {}
+    profile, fabric = get_profile(profile), launch(device, devices, nodes)
+    device, about = fabric.device, {}
     if generator is None:
         generator, about = load_row(variant, profile, seed, device)
     started = time.monotonic()
-    faces, judges = open_faces(profile, "test"), load_judges(profile, device)
-    truths = true_counterfactuals(profile) if profile.world == "drawn" else None
-    taken, features, edit_seconds = measure_faces(variant, generator, faces, judges, truths, device)
+    with fabric.rank_zero_first():  # it prepares the faces if nobody has
+        faces, judges = open_faces(profile, "test"), load_judges(profile, device)
+        truths = true_counterfactuals(profile, device) if profile.world == "drawn" else None
+    shares = gathered(fabric, measure_faces(variant, generator, faces, judges, truths, fabric))
+    if not fabric.is_global_zero:
+        return None
+    taken, features, edit_seconds = joined(variant, [batch for share in shares for batch in share])
     if variant == "true-edit":  # it edits, it does not reconstruct
         taken = {key: value for key, value in taken.items() if key not in RECONSTRUCTION}
     result = {
         "row": variant, "profile": profile.name, "seed": seed, "size": profile.size, "table": "paper",
-        "device": "cuda" if str(device).startswith("cuda") else f"cpu, {torch.get_num_threads()} thread(s)",
+        "device": "cuda" if device.type == "cuda" else f"cpu, {torch.get_num_threads()} thread(s)",
         "versions": {name: version(name) for name in ("torch", "torchvision", "numpy")},
         "faces": len(taken["attributes"]), **about, **summaries.summarise(taken),
         "cost": cost(generator, faces, device),
@@ -131,39 +146,57 @@ def cost(generator, faces, device):
 
 
 @torch.inference_mode()
-def measure_faces(variant, generator, faces, judges, truths, device):
-    """Per-face measurements (name -> (N, ...) array), features of faces (N, D) and edits (N, 13, D), seconds an edit.
+def measure_faces(variant, generator, faces, judges, truths, fabric):
+    """Measure this process's batches of faces: a list of `Measured`.
 
     `truths` (n, 13, 3, S, S) uint8 or None: the first faces' true counterfactuals. The row "true-edit" has
     them for its edits, and only the faces that have them are measured.
     """
     count = len(truths) if variant == "true-edit" else len(faces)
-    taken, features, seconds = defaultdict(list), {"faces": [], "edits": []}, []
-    at_once = faces_at_once(faces.size)
-    for start in progress(range(0, count, at_once), f"evaluate {variant}", unit="batches"):
+    device, at_once, done = fabric.device, faces_at_once(faces.size), []
+    # whole batches, so that a face meets the same others, and is rounded alike, whatever the number of processes
+    starts = range(0, count, at_once)[fabric.global_rank :: fabric.world_size]
+    for start in progress(starts, f"evaluate {variant}", unit="batches"):
         stop = min(start + at_once, count)
-        batch = faces.batch(range(start, stop), device)
+        batch, seconds = faces.batch(range(start, stop), device), []
         truth = None if truths is None else truths[start:stop].to(device).float() / 127.5 - 1
         if variant == "true-edit":
             plain = truth
             measured = measure_strength(batch, 1.0, plain, plain, judges.classifier)
         else:
             few = max(0, min(stop, CURVE_FACES) - start)
-            measured, plain, took = measure_strengths(generator, batch, few, judges.classifier, device)
-            seconds += took
+            measured, plain, seconds = measure_strengths(generator, batch, few, judges.classifier, device)
         measured |= measure_batch(generator, batch, plain, judges.classifier)
         if truth is not None and len(truth):
             measured["truth_distance"] = (plain[: len(truth)] - truth).abs().mean(dim=(2, 3, 4))
-        for name, value in measured.items():
-            taken[name].append(value.float().cpu().numpy())
-        features["faces"].append(judges.features.features(batch.images).cpu())
-        features["edits"].append(judges.features.features(plain.flatten(0, 1)).unflatten(0, (-1, 13)).cpu())
-    stacked = {name: np.concatenate(values) for name, values in taken.items()}
-    for name, values in stacked.items():
+        features = {
+            "faces": judges.features.features(batch.images),
+            "edits": judges.features.features(plain.flatten(0, 1)).unflatten(0, (-1, 13)),
+        }
+        done.append(Measured(start, as_arrays(measured), as_arrays(features), seconds))
+    return done
+
+
+def as_arrays(tensors):
+    """{name: tensor} as float32 arrays."""
+    return {name: value.float().cpu().numpy() for name, value in tensors.items()}
+
+
+def joined(variant, batches):
+    """All processes' batches together: measurements (name -> (N, ...)), features (name -> (N, ...)), seconds an edit.
+
+    Of what only the first faces have, N is their number. Raises MagganError where something is not a number.
+    """
+    batches = sorted(batches, key=lambda each: each.start)
+    taken, features = (
+        {name: np.concatenate([part[name] for part in parts if name in part]) for name in parts[0]}
+        for parts in ([each.taken for each in batches], [each.features for each in batches])
+    )
+    for name, values in taken.items():
         if np.isnan(values).any():
             raise MagganError(f"row {variant}: {name} is not a number on some faces; its edits are broken, train anew.")
-    an_edit = float(f"{np.median(seconds):.3g}") if seconds else None
-    return stacked, {name: torch.cat(values).numpy() for name, values in features.items()}, an_edit
+    seconds = [second for each in batches for second in each.seconds]
+    return taken, features, float(f"{np.median(seconds):.3g}") if seconds else None
 
 
 def faces_at_once(size):
@@ -251,8 +284,12 @@ def main():
     parser.add_argument("profile")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", choices=["cpu", "cuda"])
+    parser.add_argument("--devices", type=int, default=1, help="processes that share the faces, on each machine")
+    parser.add_argument("--nodes", type=int, default=1, help="machines, under torchrun or SLURM")
     args = parser.parse_args()
-    result = evaluate(args.row, args.profile, args.seed, args.device)
+    result = evaluate(args.row, args.profile, args.seed, args.device, devices=args.devices, nodes=args.nodes)
+    if result is None:  # not the first process
+        return
     shown = ("mre", "accuracy_1.0", "accuracy_1.5", "psnr", "ssim", "fid")
     values = {name: result["metrics"].get(name, {}).get("value") for name in shown}
     print(f"{args.row}: " + ", ".join(f"{name} {v:.4g}" for name, v in values.items() if v is not None))

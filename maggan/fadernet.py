@@ -85,7 +85,7 @@ def step(run):
         latent = G.encode(batch.images, None, batch.attributes)["latent"]
     G.train()
     d_parts = {"L_D_att": reading_loss(D(latent), batch.attributes)}
-    run.update("d", d_parts["L_D_att"], d_parts, clip=CLIP)
+    run.update("d", [lambda: (d_parts["L_D_att"], d_parts)], clip=CLIP)
 
     batch = run.batch(1)
     encoded = G.encode(batch.images, None, batch.attributes)
@@ -96,7 +96,7 @@ def step(run):
         "L_G_lat": reading_loss(D(encoded["latent"]), 1 - batch.attributes),
     }
     weight = config.lambda_lat * min(1.0, run.iteration / (RAMP * config.iterations))
-    run.update("g", parts["L_G_rec"] + weight * parts["L_G_lat"], parts, clip=CLIP)
+    run.update("g", [lambda: (parts["L_G_rec"] + weight * parts["L_G_lat"], parts)], clip=CLIP)
     D.requires_grad_(True).train()
     return {**d_parts, **parts}
 

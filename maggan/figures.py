@@ -30,7 +30,8 @@ ROW_COLOURS = {
     "icgan": "#cc79a7", "fadernet": "#e69f00", "stargan": "#56b4e9", "attgan": "#009e73",
     "stgan": "#0072b2", "stgan-cycle": "#8fbfe0", "stgan-mre": "#00375a",
     "maggan": "#d55e00", "maggan-no-mre": "#f0b48a", "maggan-no-spade": "#8a3c00", "maggan-seg": "#e8896a",
-    "maggan-multilevel": "#7b1e3a", "maggan-mre10": "#f6cdb1", "maggan-mre50": "#e58a4a", "maggan-mre200": "#5e2a00",
+    "maggan-single": "#d55e00", "maggan-deep": "#999933", "maggan-multilevel": "#7b1e3a",
+    "maggan-mre10": "#f6cdb1", "maggan-mre50": "#e58a4a", "maggan-mre200": "#5e2a00",
     "true-edit": "#555555", "no-edit": "#aaaaaa",
 }  # fmt: skip
 SYSTEMS_IN_ORDER = ("icgan", "fadernet", "stargan", "attgan", "stgan", "maggan")  # Fig. 6's

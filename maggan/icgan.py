@@ -92,28 +92,26 @@ def step(run):
     """One iteration of the GAN, or of the encoders; the loss parts."""
     config, batch = run.config, run.batch(0)
     (G, _), (D, _), draw = run.g, run.d, run.draw(0)
-    world = run.fabric.world_size  # every process has its share of one draw
-    noise = torch.randn(world * len(batch.images), NOISE, generator=draw)[run.fabric.global_rank :: world]
-    noise = noise.to(batch.images)
+    noise = run.share(torch.randn(config.batch, NOISE, generator=draw))
     y = 2 * batch.attributes - 1
     if run.iteration >= GAN_SHARE * config.iterations:
         with torch.no_grad():
             made = G.generate(noise, y)
         read_z, read_y = G.read(made, batch.images)
         parts = {"L_E_z": F.mse_loss(read_z, noise), "L_E_y": F.mse_loss(read_y, y)}
-        run.update("g", parts["L_E_z"] + parts["L_E_y"], parts)
-        return parts
+        return run.update("g", [lambda: (parts["L_E_z"] + parts["L_E_y"], parts)])
     made = G.generate(noise, y)
-    wrong = y[torch.randperm(len(y), generator=draw)]
+    wrong = 2 * run.targets(0, draw) - 1
     d_parts = {
         "L_D_real": against(D(batch.images, y), 1),
         "L_D_fake": against(D(made.detach(), y), 0),
         "L_D_wrong": against(D(batch.images, wrong), 0),
     }
-    run.update("d", d_parts["L_D_real"] + 0.5 * (d_parts["L_D_fake"] + d_parts["L_D_wrong"]), d_parts)
+    total = d_parts["L_D_real"] + 0.5 * (d_parts["L_D_fake"] + d_parts["L_D_wrong"])
+    run.update("d", [lambda: (total, d_parts)])
     D.requires_grad_(False)
     parts = {"L_G_gan": against(D(made, y), 1)}
-    run.update("g", parts["L_G_gan"], parts)
+    run.update("g", [lambda: (parts["L_G_gan"], parts)])
     D.requires_grad_(True)
     return {**d_parts, **parts}
 

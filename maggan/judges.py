@@ -12,6 +12,7 @@ import json
 import math
 import pickle
 import time
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -30,6 +31,7 @@ from .profiles import profile as get_profile
 from .progress import progress
 from .weights import load_weights, read_metadata, save_weights
 
+LARGEST_SEEN = 256  # pixels: faces to learn from need not be larger, for every judge looks at a smaller one
 COUNTERFACTUALS = 300  # test faces whose 13 true counterfactuals are drawn; fewer above 128 px
 BATCH = 64
 
@@ -39,6 +41,11 @@ class Judges(NamedTuple):
 
     classifier: nn.Module
     features: nn.Module
+
+
+def seen(profile):
+    """The profile at the size that its judges learn from."""
+    return replace(profile, size=min(profile.size, LARGEST_SEEN))
 
 
 def build(name, profile):
@@ -154,10 +161,10 @@ def right_on_counterfactuals(network, truths, attributes, device="cpu"):
     return torch.stack(rows)
 
 
-def true_counterfactuals(profile):
+def true_counterfactuals(profile, device="cpu"):
     """The 13 true counterfactuals of the first test faces of a drawn world, drawn once: (n, 13, 3, S, S) uint8.
 
-    n is 300, less above 128 px, and at most the number of test faces.
+    n is 300, less above 128 px, and at most the number of test faces; `device` draws them.
     """
     profile = get_profile(profile)
     n = min(profile.test_faces, max(32, COUNTERFACTUALS * CLASSIFIER_SIZE**2 // max(profile.size, 128) ** 2))
@@ -174,7 +181,8 @@ def true_counterfactuals(profile):
     jobs = [(k, start) for k in range(len(ATTRIBUTES)) for start in range(0, n, BATCH)]
     for k, start in progress(jobs, f"{profile.name} true counterfactuals", unit="batches"):
         some = seeds[start : start + BATCH]
-        images[start : start + BATCH, k] = to_uint8(draw_flipped(some, profile.size, ATTRIBUTES[k]).images * 0.5 + 0.5)
+        drawn = draw_flipped(some, profile.size, ATTRIBUTES[k], device=device).images
+        images[start : start + BATCH, k] = to_uint8(drawn * 0.5 + 0.5).cpu()
     with paths.replacing(file) as partial:
         save_file({"images": images}, partial, metadata=made_of)
     return images
@@ -189,7 +197,7 @@ def train_judges(profile, device=None):
     """
     profile = get_profile(profile)
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    folder, faces = judges_folder(profile), open_faces(profile, "train")
+    folder, faces = judges_folder(profile), open_faces(seen(profile), "train")
     settings = [profile.judge_epochs, profile.judge_width, profile.features]
     made_of = [fingerprint("judges", profile.world), faces.identity, *settings]
     code = hashlib.sha256(json.dumps(made_of).encode()).hexdigest()
@@ -230,13 +238,13 @@ def described(network):
 
 def accuracies(network, profile, device):
     """Accuracy on validation and test faces and, on drawn worlds, on true counterfactuals."""
-    test = open_faces(profile, "test")
+    test = open_faces(seen(profile), "test")
     right = {
-        "validation": right_on_faces(network, open_faces(profile, "validation"), device),
+        "validation": right_on_faces(network, open_faces(seen(profile), "validation"), device),
         "test": right_on_faces(network, test, device),
     }
     if profile.world == "drawn":
-        truths = true_counterfactuals(profile)
+        truths = true_counterfactuals(profile, device)
         right["counterfactuals"] = right_on_counterfactuals(network, truths, test.attributes, device)
     return {where: accuracy_table(rows) for where, rows in right.items()}
 

@@ -6,6 +6,7 @@
 import argparse
 import hashlib
 import json
+import re
 from collections import defaultdict
 
 import numpy as np
@@ -22,6 +23,7 @@ from .judges import judges_folder, load_judges
 from .measured import command
 from .profiles import profile as get_profile
 from .progress import progress
+from .seeds import combined
 from .summaries import STRENGTHS, interval, of_one_attribute, write
 
 
@@ -114,6 +116,23 @@ def read_learning(variant, profile, seed=0, whole=True):
     if whole and (not curve["points"] or curve["points"][-1]["iteration"] != curve.get("iterations")):
         raise MagganError(f"{file} is half measured: {make} goes on from there")
     return curve
+
+
+def learning_over_seeds(variant, profile):
+    """The points of a row's curve, first to last, the seeds that were measured taken together (`seeds.combined`).
+
+    MagganError with the command where there is no curve, half of one, or curves of different lengths.
+    """
+    profile = get_profile(profile)
+    found = learning_file(variant, profile).parent.glob(f"{variant}-seed*.json")
+    seeds = sorted(int(number[1]) for file in found if (number := re.fullmatch(rf"{variant}-seed(\d+)", file.stem)))
+    curves = {seed: read_learning(variant, profile, seed)["points"] for seed in seeds or [0]}
+    lengths = {seed: [point["iteration"] for point in points] for seed, points in curves.items()}
+    for seed, points in lengths.items():
+        if points != next(iter(lengths.values())):
+            file = learning_file(variant, profile, seed)
+            raise MagganError(f"{file} has other iterations than the seed before it; delete the older one of them.")
+    return [combined(dict(zip(curves, points, strict=True))) for points in zip(*curves.values(), strict=True)]
 
 
 def main():

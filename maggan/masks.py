@@ -268,6 +268,8 @@ def main(arguments=None):
     build.add_argument("--batch", type=int, default=16)
     build.add_argument("--workers", type=int, help="threads that compress (default: one a core)")
     build.add_argument("--strict", action="store_true", help="stop at the first photo that cannot be read")
+    build.add_argument("--devices", type=int, default=1, help="processes that share the photos, on each machine")
+    build.add_argument("--nodes", type=int, default=1, help="machines, under torchrun or SLURM")
     verify = commands.add_parser("verify", help="read every byte and tell what is damaged")
     verify.add_argument("--store", required=True)
     options = vars(parser.parse_args(arguments))
@@ -275,6 +277,8 @@ def main(arguments=None):
         from .maskbuild import build_masks  # which itself stands on this module
 
         store, whole = build_masks(options.pop("parser"), **options), ""
+        if store is None:  # not the first process, which tells
+            return
     else:
         store = MaskStore.open(options["store"])
         problems = store.verify()

@@ -57,8 +57,9 @@ def command(slug, profile, seed=0):
 
 
 def resized(profile, factor):
-    """The profile of the same world at another size, or None."""
+    """The profile of the same world at another size, of the same recipe if there is one, or None."""
     if factor == 1:
         return profile
-    own = profile.name == f"{profile.world}{profile.size}"  # "smoke" has no other sizes
-    return PROFILES.get(f"{profile.world}{factor * profile.size:g}") if own else None
+    there = [each for each in PROFILES.values() if (each.world, each.size) == (profile.world, factor * profile.size)]
+    there = [each for each in there if "smoke" not in (each.name, profile.name)]  # which has no other sizes
+    return min(there, key=lambda each: each.recipe != profile.recipe, default=None)

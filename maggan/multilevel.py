@@ -10,15 +10,17 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from . import steps
 from .errors import MagganError
-from .networks import C, Discriminator, head, level_widths
+from .networks import C, Discriminator, head
 
-PATCHES = 61  # the stream of the patches' places
+
+def discriminator(config):
+    """The discriminator of a Config: `critic_levels` of them, or a single one of the whole face."""
+    return MultiLevelDiscriminator(config) if config.critic_levels > 1 else Discriminator(config)
 
 
 class MultiLevelDiscriminator(nn.Module):
-    """P discriminators; `place` says where the finer ones look, the same places on real faces and edits."""
+    """P discriminators; `places` says where the finer ones look: P - 1 times B times (y, x) in [0, 1) of the room."""
 
     def __init__(self, config):
         super().__init__()
@@ -34,21 +36,21 @@ class MultiLevelDiscriminator(nn.Module):
         )
         self.places = None
 
-    def place(self, count, draw, rank=0, ranks=1):
-        """Draw the corners of `count` patches for each finer level, as fractions of the room; keep this rank's."""
-        self.places = torch.rand(len(self.levels) - 1, count, 2, generator=draw)[:, rank::ranks]
-
     def views(self, images):
         """What each discriminator sees of images (B, 3, S, S): P times (B, 3, base, base), coarse to fine."""
         seen = [F.adaptive_avg_pool2d(images, self.base)]
         for level, corners in enumerate(self.places, 1):
             side = self.base << level
             at_level = F.adaptive_avg_pool2d(images, side) if side < self.size else images
-            corners = (corners * (side - self.base + 1)).long().tolist()
             seen.append(torch.stack([
-                image[:, y : y + self.base, x : x + self.base] for image, (y, x) in zip(at_level, corners, strict=True)
+                self.cut(image, *(int(at * (side - self.base + 1)) for at in corner))
+                for image, corner in zip(at_level, corners, strict=True)
             ]))  # fmt: skip
         return seen
+
+    def cut(self, image, y, x):
+        """A patch of a face (3, side, side)."""
+        return image[:, y : y + self.base, x : x + self.base]
 
     def forward(self, images, noise=None):
         """images (B, 3, S, S) -> the mean of the critics' values (B,) and all attribute logits (P, B, 13)."""
@@ -69,18 +71,19 @@ class MultiLevelDiscriminator(nn.Module):
 
 
 class PatchDiscriminator(Discriminator):
-    """A discriminator of patches: where in the face a patch lies is unknown, so its classifier sees pooled features."""
+    """A discriminator of patches: where in the face a patch lies is unknown, and so neither head looks at places.
 
-    def __init__(self, config):
-        super().__init__(config)
-        self.att = nn.Sequential(
-            nn.Unflatten(1, (-1, *[config.size // 2**config.levels] * 2)),
+    The critic's value is the mean of a patch map of values (reading 19), the classifier sees averaged features. Fully
+    connected heads on the whole map would be five sixths of a finer level's parameters at 1024 px.
+    """
+
+    def heads(self, channels, side, hidden):
+        adv = nn.Sequential(
+            nn.Unflatten(1, (channels, side, side)),
+            nn.Conv2d(channels, hidden, 1), nn.LeakyReLU(0.2), nn.Conv2d(hidden, 1, 1),
             nn.AdaptiveAvgPool2d(1), nn.Flatten(),
-            *head(level_widths(config.critic_width, config.levels, config.max_width)[-1], config.head_width, C),
         )  # fmt: skip
-
-
-def step(run):
-    """STGAN's iteration; every face has its patches, the same throughout an iteration."""
-    run.d[0].module.place(run.config.batch, run.draw(PATCHES), run.fabric.global_rank, run.fabric.world_size)
-    return steps.step(run)
+        att = nn.Sequential(
+            nn.Unflatten(1, (channels, side, side)), nn.AdaptiveAvgPool2d(1), nn.Flatten(), *head(channels, hidden, C)
+        )
+        return adv, att

@@ -3,9 +3,12 @@
 Widths come from the config. Sizes in comments: B batch, C = 13 attributes, P = 19 parts, d channels of a level.
 """
 
+from contextlib import contextmanager, nullcontext
+
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 from .attributes import ATTRIBUTES, PARTS
 from .errors import MagganError
@@ -28,8 +31,9 @@ def to_grid(maps, like):
 class Encoder(nn.Module):
     """Stride-2 convolutions with batch norm: (B, 3, S, S) -> features at S/2, S/4, ... (shallow to deep)."""
 
-    def __init__(self, widths):
+    def __init__(self, widths, recompute=False):
         super().__init__()
+        self.recompute = recompute
         self.layers = nn.ModuleList(
             nn.Sequential(nn.Conv2d(a, b, 4, 2, 1, bias=False), nn.BatchNorm2d(b), nn.LeakyReLU(0.2))
             for a, b in zip([3, *widths], widths, strict=False)
@@ -38,9 +42,30 @@ class Encoder(nn.Module):
     def forward(self, x):
         features = []
         for layer in self.layers:
-            x = layer(x)
+            x = recomputed(layer, layer, x) if self.recompute else layer(x)
             features.append(x)
         return features
+
+
+def recomputed(function, network, *inputs):
+    """function(*inputs), part of `network`, keeping its inputs alone: its activations are computed again backwards."""
+    again = {"use_reentrant": False, "preserve_rng_state": False}
+    return checkpoint(function, *inputs, **again, context_fn=lambda: (nullcontext(), statistics_kept(network)))
+
+
+@contextmanager
+def statistics_kept(network):
+    """Leave the running statistics of batch norms as they are: these faces have been counted."""
+    norms = [module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    before = [(norm.momentum, norm.num_batches_tracked.clone()) for norm in norms]
+    for norm in norms:
+        norm.momentum = 0.0
+    try:
+        yield
+    finally:
+        for norm, (momentum, counted) in zip(norms, before, strict=True):
+            norm.momentum = momentum
+            norm.num_batches_tracked.copy_(counted)
 
 
 class STU(nn.Module):
@@ -160,7 +185,7 @@ class Generator(EditingNetwork):
         widths = level_widths(config.width, config.levels, config.max_width)
         deep, *skips = reversed(widths)
         self.config = config
-        self.encoder = Encoder(widths)
+        self.encoder = Encoder(widths, config.recompute)
         self.stus = nn.ModuleList(STU(s, d) for s, d in zip(list(reversed(widths)), skips, strict=False))
         self.segment = SegmentationBranch(widths) if config.masks == "branch" else None
         outputs = [deep, *skips[:-1]]  # the decoder's channels at each skip's grid
@@ -203,17 +228,27 @@ class Generator(EditingNetwork):
         state = encoded["deep"]
         here = to_grid(full, state)
         x = torch.cat([state, here], 1)
-        for stu, gates, up, norm in zip(self.stus, encoded["gates"], self.ups, self.norms, strict=True):
-            skip, state = stu(gates, state, here)
-            here = to_grid(full, skip)
-            x = up(x)
-            if not self.config.spade:
-                x = torch.cat([F.relu(norm(x)), skip, here], 1)
-            elif self.config.spade_condition == "stu":
-                x = F.relu(norm(x, torch.cat([skip, here], 1)))
+        for i, gates in enumerate(encoded["gates"]):
+            inputs = i, x, state, here, full, gates
+            if self.config.recompute:
+                x, state, here = recomputed(self.decode_level, self.norms[i], *inputs)
             else:
-                x = torch.cat([F.relu(norm(x, torch.cat([x, here], 1))), skip], 1)
+                x, state, here = self.decode_level(*inputs)
         return torch.tanh(self.last(x))
+
+    def decode_level(self, i, x, state, here, full, gates):
+        """One level up: the decoder's x, the STU's state and Att_diff on the grid below -> the same on the next."""
+        norm = self.norms[i]
+        skip, state = self.stus[i](gates, state, here)
+        here = to_grid(full, skip)
+        x = self.ups[i](x)
+        if not self.config.spade:
+            x = torch.cat([F.relu(norm(x)), skip, here], 1)
+        elif self.config.spade_condition == "stu":
+            x = F.relu(norm(x, torch.cat([skip, here], 1)))
+        else:
+            x = torch.cat([F.relu(norm(x, torch.cat([x, here], 1))), skip], 1)
+        return x, state, here
 
 
 def last_layer(channels, kind):
@@ -224,16 +259,23 @@ def last_layer(channels, kind):
 
 
 class Discriminator(nn.Module):
-    """D_adv and D_att: one convolutional trunk, two heads (STGAN's; 44,718,990 parameters at 128 px)."""
+    """D_adv and D_att: one convolutional trunk, two heads (STGAN's; 44,718,990 parameters at 128 px).
+
+    `critic_depth` more stride-2 layers make it the "deep" single discriminator of section 3.4.
+    """
 
     def __init__(self, config):
         super().__init__()
-        widths = level_widths(config.critic_width, config.levels, config.max_width)
-        flat = widths[-1] * (config.size // 2**config.levels) ** 2
+        levels = config.levels + config.critic_depth
+        widths = level_widths(config.critic_width, levels, config.max_width)
         self.noise = config.attribute_noise
         self.trunk = trunk(widths, CRITIC_NORMS[config.critic_norm])
         self.own_trunk = trunk(widths, nn.BatchNorm2d) if config.attribute_trunk == "own" else None
-        self.adv, self.att = head(flat, config.head_width, 1), head(flat, config.head_width, C)
+        self.adv, self.att = self.heads(widths[-1], config.size >> levels, config.head_width)
+
+    def heads(self, channels, side, hidden):
+        """The heads of D_adv and D_att on flattened features of `channels` x side x side."""
+        return head(channels * side**2, hidden, 1), head(channels * side**2, hidden, C)
 
     def forward(self, images, noise=None):
         """images (B, 3, S, S) -> the critic's value (B,) and 13 attribute logits (B, 13).

@@ -18,14 +18,15 @@ from .errors import MagganError
 from .evaluate import HAT_SHARE, faces_at_once, load_row
 from .figures import ROW_COLOURS, SYSTEMS_IN_ORDER, grouped_bars, pixels, sheet, short_title, styled, values_of
 from .judges import true_counterfactuals
-from .learning import read_learning
+from .learning import learning_over_seeds
 from .measured import resized
 from .morefigures import needed, not_run
 from .regions import affected_parts
-from .variants import VARIANTS
+from .variants import VARIANTS, discriminator_rows
 
 SHOWN = ("Bangs", "Blond_Hair", "Bushy_Eyebrows", "Eyeglasses", "Mouth_Slightly_Open", "Mustache", "Pale_Skin")
 GLOBAL = ("Eyeglasses", "Male")  # Fig. 9's
+WAYS = {"single": "one shallow discriminator", "deep": "one deep", "multilevel": "multi-level"}  # of section 3.4
 
 
 @torch.inference_mode()
@@ -223,36 +224,43 @@ def peers(profile):
 
 @styled
 def fig9(profile):
-    """Fig. 9: one discriminator against multi-level ones: accuracy over training, and what each does to a face."""
-    rows = ("maggan", "maggan-multilevel")
-    curves = {slug: read_learning(slug, profile)["points"] for slug in rows}
-    figure = plt.figure(figsize=(10, 3.6))
-    left, right = figure.subfigures(1, 2, width_ratios=(1, 1.25))
+    """Fig. 9: one discriminator, shallow and deep, against multi-level ones: accuracy over training, and two faces."""
+    rows = discriminator_rows(profile)
+    if len(set(rows.values())) < len(WAYS):
+        raise MagganError(f"fig9 needs more than {profile.size} px: P = 1 there (reading 18); take another PROFILE.")
+    curves = {way: learning_over_seeds(rows[way], profile) for way in WAYS}
+    colours = {way: ROW_COLOURS[f"maggan-{way}"] for way in WAYS}
+    figure = plt.figure(figsize=(10, 4))
+    left, right = figure.subfigures(1, 2, width_ratios=(1, 1.1))
     panels = left.subplots(1, 2, sharex=True)
-    names = ("one discriminator", "multi-level")
     for axes, which in zip(panels, ("mean of 13", "Male"), strict=True):
-        for slug, label in zip(rows, names, strict=True):
+        for way, label in WAYS.items():
             entries = [(point["metrics"] if which != "Male" else point["per_attribute"]["Male"])["accuracy_1.5"]
-                       for point in curves[slug]]  # fmt: skip
+                       for point in curves[way]]  # fmt: skip
             value, error = values_of(entries, 100)
-            steps = [point["iteration"] for point in curves[slug]]
-            axes.plot(steps, value, "o-", ms=3, color=ROW_COLOURS[slug], label=label)
-            axes.fill_between(steps, value - error[0], value + error[1], color=ROW_COLOURS[slug], alpha=0.18, lw=0)
+            steps = [point["iteration"] for point in curves[way]]
+            axes.plot(steps, value, "o-", ms=3, color=colours[way], label=label)
+            axes.fill_between(steps, value - error[0], value + error[1], color=colours[way], alpha=0.18, lw=0)
         axes.set(title=which, xlabel="iteration", ylim=(0, 100))
     panels[0].set_ylabel("accuracy at 1.5 on validation faces, %")
     panels[0].legend(loc="lower right")
     left.suptitle("(a)", fontsize=9)
     batch = open_faces(profile, "test").batch(range(2))
-    pictures = [np.concatenate([pixels(batch.images)[:, None], pixels(flips_of(slug, profile, batch, GLOBAL)[0])], 1)
-                for slug in rows]  # fmt: skip
-    for slug, label, part, picture in zip(rows, names, right.subfigures(1, 2), pictures, strict=True):
-        for line, shown in enumerate(part.subplots(2, 3)):
-            for axes, image, name in zip(shown, picture[line], ("", *GLOBAL), strict=True):
-                bare(axes).imshow(image)
-                if name:
-                    axes.set_title(signed(batch.attributes[line])[attribute_index(name)], fontsize=7)
-        part.suptitle(label, fontsize=8, color=ROW_COLOURS[slug])
+    shown = signed(batch.attributes[0]), signed(batch.attributes[1])
+    grid = right.subplots(len(WAYS), 2 * (1 + len(GLOBAL)))
+    for line, (way, label) in zip(grid, WAYS.items(), strict=True):
+        edits = pixels(flips_of(rows[way], profile, batch, GLOBAL)[0])
+        pictures = np.concatenate([pixels(batch.images)[:, None], edits], 1)  # (2, 1 + len(GLOBAL), S, S, 3)
+        for axes, image in zip(line, pictures.reshape(-1, *pictures.shape[2:]), strict=True):
+            bare(axes).imshow(image)
+        line[0].set_ylabel(label.removesuffix(" discriminator"), fontsize=7, color=colours[way])
+    for face, start in enumerate((0, 1 + len(GLOBAL))):
+        names = ("source", *(shown[face][attribute_index(name)] for name in GLOBAL))
+        for axes, name in zip(grid[0][start:], names, strict=False):
+            axes.set_title(name, fontsize=7)
     right.suptitle("(b) the first two test faces", fontsize=9)
-    counted = curves[rows[0]][-1].get("faces", "the")
-    not_run(figure, [], extra=[f"{profile.name}, seed 0; bands: 95 % over {counted} validation faces"])
+    first = curves["multilevel"][-1]
+    kind = first["metrics"]["accuracy_1.5"].get("interval", "95 %").replace("test images", "validation faces")
+    said = f"{profile.name}, seed {' and '.join(map(str, first['seeds']))}; bands: {kind}"
+    not_run(figure, [], extra=[said])
     return figure

@@ -1,6 +1,6 @@
 """Profiles: where the faces come from, their size, and how long to train. Nothing else depends on one."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .errors import nearest
 
@@ -23,11 +23,16 @@ class Profile:
     levels: int = 5
     max_width: int = 1024
     critic_width: int = 64
+    critic_base: int = 32  # pixels that each of several discriminators sees (eq. 14)
+    critic_levels: int = 1  # P of eq. 14 in the rows that do not say it themselves (reading 18)
     head_width: int = 1024
     train_faces: int | None = None
     decorrelated_faces: int | None = None  # more training faces, drawn worlds only
     validation_faces: int | None = None
     test_faces: int | None = None
+    precision: str = "32"
+    recompute: bool = False
+    fused: bool = False
     judge_width: int = 16
     judge_epochs: int = 25
     features: str = "inception"  # the network behind FID: "inception" (2048-d) or "small"
@@ -46,14 +51,19 @@ def _celeba(size, **changes):
 
 
 def _gpu(size):
-    """The paper's widths and STGAN's schedule: 200 epochs of 947 generator steps; smaller batches above 128."""
-    batch = {32: 32, 64: 32, 128: 32, 256: 16, 512: 8, 1024: 4}[size]
-    return dict(recipe="stgan", iterations=189_400 * 32 // batch, batch=batch, judge_width=16)
+    """The paper's widths and STGAN's schedule: 200 epochs of 947 generator steps; smaller batches above 128.
+
+    From 512 px up a single discriminator of the whole would need up to 2.2 billion parameters (reading 18).
+    """
+    batch = 32 if size <= 128 else 16 if size == 256 else 8
+    several = dict(critic_base={32: 16, 64: 32, 128: 64}.get(size, 256), critic_levels={512: 2, 1024: 3}.get(size, 1))
+    device = dict(precision="bf16", recompute=size >= 512, fused=True)
+    return dict(recipe="stgan", iterations=189_400 * 32 // batch, batch=batch, judge_width=16, **several, **device)
 
 
 _SMALL = dict(
     recipe="small", width=16, levels=4, max_width=128, critic_width=32, head_width=256, batch=8,
-    features="small", sample_every=200,
+    features="small", sample_every=200, precision="32", fused=False,
 )  # fmt: skip
 
 PROFILES = {
@@ -61,8 +71,9 @@ PROFILES = {
     for profile in (
         Profile(
             "smoke", "drawn", 32, **{**_SMALL, "width": 8, "levels": 3, "critic_width": 8, "head_width": 16,
-            "batch": 4, "sample_every": 4}, iterations=8, snapshots=2, train_faces=64, decorrelated_faces=32,
-            validation_faces=16, test_faces=16, judge_width=4, judge_epochs=1, note="not a result",
+            "batch": 4, "sample_every": 4}, critic_base=16, iterations=8, snapshots=2, train_faces=64,
+            decorrelated_faces=32, validation_faces=16, test_faces=16, judge_width=4, judge_epochs=1,
+            note="not a result",
         ),  # fmt: skip
         _drawn(
             32, **{**_SMALL, "iterations": 2600}, train_faces=6_000, decorrelated_faces=6_000,
@@ -72,6 +83,11 @@ PROFILES = {
             64, **{**_SMALL, "iterations": 2600}, train_faces=6_000, decorrelated_faces=6_000,
             validation_faces=256, test_faces=600, judge_epochs=5,
         ),  # fmt: skip
+        replace(
+            _drawn(128, **{**_SMALL, "iterations": 1300}, critic_base=32, train_faces=4_000, decorrelated_faces=4_000,
+                   validation_faces=128, test_faces=300, judge_epochs=4),
+            name="drawn128small", note="128 px for 2 CPU cores: small networks, half the iterations of drawn64",
+        ),
         _drawn(128, iterations=40_000),
         _drawn(256, iterations=80_000),
         _drawn(512, iterations=80_000),

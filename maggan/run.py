@@ -4,6 +4,7 @@ import json
 import pickle
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 
 import torch
@@ -13,10 +14,13 @@ from torchvision.utils import make_grid, save_image
 from . import paths
 from .attributes import single_flips
 from .errors import MagganError
+from .parallel import synchronised
 from .systems import SYSTEMS
 from .weights import save_weights
 
 SAMPLE_FACES = 6
+AHEAD = 2  # batches read ahead of a GPU
+PATCHES = 61  # the stream of the patches' places
 DROPOUT = 62  # the stream of what a network draws itself; a row's k-th step has stream k
 
 
@@ -25,26 +29,36 @@ class Run:
 
     def __init__(self, config, folder, fabric, faces, validation):
         self.config, self.folder, self.fabric, self.faces = config, folder, fabric, faces
+        if config.batch % (fabric.world_size * config.accumulate):
+            raise MagganError(
+                f"batch {config.batch} cannot be shared evenly by {fabric.world_size} processes in {config.accumulate} "
+                "pieces each: change batch, accumulate or devices."
+            )
         torch.manual_seed(config.seed)
         system = SYSTEMS[config.system]
         generator, discriminator = (network(config).apply(system.initialise) for network in system[:2])
+        if fabric.world_size > 1:
+            generator, discriminator = synchronised(generator, fabric), synchronised(discriminator, fabric)
         self.average = None
         if config.average:
             mean = get_ema_multi_avg_fn(config.average)
             self.average = AveragedModel(generator, multi_avg_fn=mean, use_buffers=True).to(fabric.device)
-        layout = dict(memory_format=torch.channels_last)  # 1.2 times faster convolutions
+        layout = torch.channels_last if config.channels_last else torch.contiguous_format
+        adam = dict(betas=(0.5, 0.999), fused=config.fused or None)
         rates = ((generator, config.rate_g), (discriminator, config.rate_d))
         self.g, self.d = (
-            fabric.setup(net.to(**layout), torch.optim.Adam(net.parameters(), lr=rate, betas=(0.5, 0.999)))
+            fabric.setup(net.to(memory_format=layout), torch.optim.Adam(net.parameters(), lr=rate, **adam))
             for net, rate in rates
         )
+        if config.compile:  # not of D: the penalty's second derivative does not go through compiled code
+            generator.encode, generator.decode = torch.compile(generator.encode), torch.compile(generator.decode)
         for (net, _), methods in ((self.g, system.g_methods), (self.d, system.d_methods)):
             for method in methods:
                 net.mark_forward_method(method)
         self.shown = validation.batch(range(min(SAMPLE_FACES, len(validation))), fabric.device)
+        self.reader, self.ahead = ThreadPoolExecutor(1), {}
         self.iteration, self.saved, self.seconds = 0, 0, 0.0
         self.started = self.saved_at = time.monotonic()
-        folder.mkdir(parents=True, exist_ok=True)
 
     # one iteration -------------------------------------------------------------------------------------------
 
@@ -56,19 +70,45 @@ class Run:
         if self.average:
             self.average.update_parameters(self.g[0].module)
         self.iteration += 1
-        return {name: value.item() for name, value in parts.items()}
+        return {name: value.item() for name, value in self.of_all(parts).items()}
 
-    def update(self, which, total, parts, clip=None):
-        """One step of "g" or "d" down the gradient, its norm at most `clip`, unless a loss is not finite."""
+    def update(self, which, losses, clip=None):
+        """One step of "g" or "d" down the gradient of the mean of `losses`, its norm at most `clip`; returns the parts.
+
+        `losses` are functions that return (total, parts), one a piece of the batch; the graph of a piece is gone before
+        the next is made. Raises MagganError where a part is not finite, on every process.
+        """
         net, optimiser = {"g": self.g, "d": self.d}[which]
-        bad = [name for name, value in parts.items() if not torch.isfinite(value)]
-        if bad:
-            raise self.diverged(f"{', '.join(bad)} is", self.iteration + 1)
         optimiser.zero_grad(set_to_none=True)
-        self.fabric.backward(total)
+        seen = []
+        for i, loss in enumerate(losses, 1):
+            with self.fabric.no_backward_sync(net, enabled=i < len(losses)):
+                total, parts = loss()
+                self.check_finite(self.of_all(parts))
+                self.fabric.backward(total / len(losses))
+            seen.append(parts)
         if clip:
             self.fabric.clip_gradients(net, optimiser, max_norm=clip)
         optimiser.step()
+        return {name: torch.stack([each[name].detach() for each in seen]).mean() for name in seen[0]}
+
+    def check_finite(self, parts):
+        """MagganError that names the parts that are not finite."""
+        if not torch.stack(list(parts.values())).isfinite().all():  # a GPU is waited for once, not for every part
+            bad = [name for name, value in parts.items() if not value.isfinite()]
+            raise self.diverged(f"{', '.join(bad)} is", self.iteration + 1)
+
+    def of_all(self, parts):
+        """Loss parts as means over the processes."""
+        if self.fabric.world_size == 1:
+            return parts
+        return self.fabric.all_reduce({name: value.detach() for name, value in parts.items()}, reduce_op="mean")
+
+    def judged(self, images, noise):
+        """D of edits, for G to learn from: past the wrapper, for processes must not wait for gradients of D here."""
+        with self.fabric.autocast():
+            value, logits = self.d[0].module(images, noise)
+        return value.float(), logits.float()
 
     def draw(self, k):
         """The random generator of this iteration's k-th step, on the CPU, so that draws are the same on any device."""
@@ -93,12 +133,38 @@ class Run:
                 group["lr"] = rate * factor
 
     def batch(self, k):
-        """The faces of D's k-th step in this iteration: every epoch in an order of its own, shared by the ranks."""
-        config, n = self.config, len(self.faces)
-        first = (self.iteration * config.critic_steps + k) * config.batch
-        numbers = [self.order(i // n)[i % n] for i in range(first, first + config.batch)]
-        mine = numbers[self.fabric.global_rank :: self.fabric.world_size]
-        return self.faces.batch(mine, self.fabric.device)
+        """This process's faces of D's k-th step in this iteration; a GPU's next ones are read meanwhile."""
+        first, device = self.iteration * self.config.critic_steps + k, self.fabric.device
+        if device.type == "cpu":
+            return self.faces.batch(self.numbers(first)[self.mine], device)
+        ahead = {n: self.ahead.get(n) or self.reader.submit(self.faces.batch, self.numbers(n)[self.mine], device)
+                 for n in range(first, first + AHEAD + 1)}  # fmt: skip
+        wanted, self.ahead = ahead.pop(first), ahead
+        return wanted.result()
+
+    def targets(self, k, draw):
+        """This process's share of the attributes of the k-th step's whole batch, shuffled (reading 7)."""
+        numbers = self.numbers(self.iteration * self.config.critic_steps + k)
+        return self.share(self.faces.attributes[numbers][torch.randperm(len(numbers), generator=draw)].float())
+
+    def places(self):
+        """Where this process's patches lie in this iteration, the same for real faces and edits (`Piece.places`)."""
+        shape = self.config.critic_levels - 1, self.config.batch, 2
+        return torch.rand(shape, generator=self.draw(PATCHES))[:, self.mine].tolist()
+
+    def numbers(self, step):
+        """The faces of D's step number `step`, of all processes: every epoch has an order of its own."""
+        n, first = len(self.faces), step * self.config.batch
+        return torch.tensor([self.order(i // n)[i % n] for i in range(first, first + self.config.batch)])
+
+    @property
+    def mine(self):
+        """What of a batch is this process's."""
+        return slice(self.fabric.global_rank, None, self.fabric.world_size)
+
+    def share(self, drawn):
+        """This process's share of what was drawn for the whole batch, on its device."""
+        return drawn[self.mine].to(self.fabric.device)
 
     def order(self, epoch):
         if getattr(self, "_order", (None,))[0] != epoch:

@@ -1,63 +1,119 @@
 """One iteration of eq. 7 to 11: STGAN's, MagGAN's and every system's that has a critic with an attribute head."""
 
+from functools import partial
+from typing import NamedTuple
+
 import torch
 
 from . import losses
+from .data import Batch
 from .regions import preserved_mask
 
 
+class Piece(NamedTuple):
+    """Faces that go through the networks together, the whole batch unless `accumulate` cuts it, and what is drawn."""
+
+    batch: Batch
+    target: torch.Tensor  # (B, 13) in {0, 1}
+    noise: torch.Tensor | None  # (B, 3, S, S), for what D_att sees of real faces
+    alpha: torch.Tensor | None  # (B, 1, 1, 1), where between real and fake the penalty is taken; None: it is not
+    noise_of_g: torch.Tensor | None  # for what D_att sees of edits
+    places: list | None  # P - 1 times B times (y, x) in [0, 1), where in the faces the patches lie
+
+
 def step(run):
-    """`critic_steps` steps of D, each on a fresh batch, and one of G on the last; returns the loss parts."""
-    config, (G, _), (D, _) = run.config, run.g, run.d
-    own = config.reconstruction == "self"  # eq. 6 decodes G(x, 0); a cycle does not need it
+    """`critic_steps` steps of D, each on a fresh batch, and one of G on the last; returns the loss parts.
+
+    G's pass over the last batch serves both: D looks at the edits, and G learns from what D says of them. Where the
+    batch is cut into pieces, that pass is made anew for G, so that the graph of one piece alone is ever kept.
+    """
+    config, (D, _) = run.config, run.d
+    places = run.places() if config.critic_levels > 1 else None
     for k in range(config.critic_steps):
         last = k == config.critic_steps - 1
-        draw, batch = run.draw(k), run.batch(k)
-        target = batch.attributes[torch.randperm(len(batch.attributes), generator=draw)]  # reading 7
-        att_diff = target - batch.attributes
-        with torch.set_grad_enabled(last):
-            edited, reconstructed, logits = G.edit_and_reconstruct(
-                batch.images, att_diff, batch.parts, batch.attributes, reconstruct=own and last
-            )
-        d_parts = step_d(run, batch, edited.detach(), draw, run.iteration * config.critic_steps + k)
-    preserved = preserved_mask(guide(batch.parts, logits), att_diff, config.table)
-    if not own:
-        reconstructed = G(edited, -att_diff, batch.parts, target)
+        pieces = pieces_of(run, k, last, places)
+        passed = edit(run, pieces[0]) if last and len(pieces) == 1 else None
+        d_parts = run.update("d", [partial(loss_of_d, run, piece, passed) for piece in pieces])
     D.requires_grad_(False)
-    # D.module: several processes must not wait for gradients of D here
-    of_fake, of_fake_att = D.module(edited, noise(config, draw, edited))
-    total, parts = losses.generator_loss(
-        config, batch.images, edited, reconstructed, preserved, of_fake, of_fake_att, target
-    )
-    if logits is not None:
-        parts["L_G_seg"] = losses.segmentation_loss(logits, batch.parts)
-        total = total + config.lambda_seg * parts["L_G_seg"]
-    run.update("g", total, parts)
+    parts = run.update("g", [partial(loss_of_g, run, piece, passed) for piece in pieces])
     D.requires_grad_(True)
     return {**d_parts, **parts}
 
 
-def step_d(run, batch, fake, draw, count):
-    """One step of D (eq. 7 and 9); returns its loss parts."""
-    config, (D, _) = run.config, run.d
-    of_real, logits = D(batch.images, noise(config, draw, fake))
-    of_fake = D.critic(fake)
-    penalty = None
-    if count % config.penalty_every == 0:
-        alpha = torch.rand(len(fake), 1, 1, 1, generator=draw).to(fake.device)
-        penalty = D.module.penalty(batch.images, fake, alpha)
-    total, parts = losses.discriminator_loss(config, of_real, of_fake, logits, batch.attributes, penalty)
-    run.update("d", total, parts)
-    return parts
+def pieces_of(run, k, last, places):
+    """The pieces of the k-th step's batch: what is drawn is drawn for the batches of all processes together."""
+    config, batch, draw = run.config, run.batch(k), run.draw(k)
+    target = run.targets(k, draw)  # reading 7
+    noise = noise_for(run, draw)
+    penalised = (run.iteration * config.critic_steps + k) % config.penalty_every == 0
+    alpha = run.share(torch.rand(config.batch, 1, 1, 1, generator=draw)) if penalised else None
+    noise_of_g = noise_for(run, draw) if last else None
+    size = len(target) // config.accumulate
+    pieces = []
+    for rows in (slice(start, start + size) for start in range(0, len(target), size)):
+        cut = [each if each is None else each[rows] for each in (*batch, target, noise, alpha, noise_of_g)]
+        pieces.append(Piece(Batch(*cut[:3]), *cut[3:], places and [level[rows] for level in places]))
+    return pieces
+
+
+def noise_for(run, draw):
+    """Standard normal noise for what D_att sees, or None."""
+    config = run.config
+    if not config.attribute_noise:
+        return None
+    return run.share(torch.randn(config.batch, 3, config.size, config.size, generator=draw))
+
+
+def edit(run, piece):
+    """G's pass over a piece: (edited, G(x, 0) or None, a branch's logits or None)."""
+    images, parts, attributes = piece.batch
+    own = run.config.reconstruction == "self" and torch.is_grad_enabled()  # a cycle needs no G(x, 0), nor does D
+    with run.fabric.autocast():  # which fabric itself gives to `forward` alone
+        made = run.g[0].edit_and_reconstruct(images, piece.target - attributes, parts, attributes, reconstruct=own)
+    return tuple(each if each is None else each.float() for each in made)
+
+
+def loss_of_d(run, piece, passed):
+    """Eq. 7 and 9: (total, parts)."""
+    config, (D, _), batch = run.config, run.d, piece.batch
+    if passed is None:
+        with torch.no_grad():
+            passed = edit(run, piece)
+    fake = passed[0].detach()
+    look_at(D, piece)
+    of_real, logits = D(batch.images, piece.noise)
+    with run.fabric.autocast():
+        of_fake = D.critic(fake).float()
+    penalty = None if piece.alpha is None else D.module.penalty(batch.images, fake, piece.alpha)
+    return losses.discriminator_loss(config, of_real, of_fake, logits, batch.attributes, penalty)
+
+
+def loss_of_g(run, piece, passed):
+    """Eq. 11: (total, parts)."""
+    config, (G, _), (D, _) = run.config, run.g, run.d
+    images, parts, attributes = piece.batch
+    att_diff = piece.target - attributes
+    edited, reconstructed, logits = passed or edit(run, piece)
+    preserved = preserved_mask(guide(parts, logits), att_diff, config.table)
+    if config.reconstruction == "cycle":
+        reconstructed = G(edited, -att_diff, parts, piece.target)
+    look_at(D, piece)
+    of_fake, of_fake_att = run.judged(edited, piece.noise_of_g)
+    total, said = losses.generator_loss(
+        config, images, edited, reconstructed, preserved, of_fake, of_fake_att, piece.target
+    )
+    if logits is not None:
+        said["L_G_seg"] = losses.segmentation_loss(logits, parts)
+        total = total + config.lambda_seg * said["L_G_seg"]
+    return total, said
+
+
+def look_at(D, piece):
+    """Tell several discriminators where the patches of a piece lie."""
+    if piece.places is not None:
+        D.module.places = piece.places
 
 
 def guide(parts, logits):
     """The masks that guide the loss: the parser's, or row (vii)'s own, detached so that G can't widen them."""
     return parts if logits is None else logits.detach().softmax(1)
-
-
-def noise(config, draw, like):
-    """Standard normal noise for what D_att sees, or None."""
-    if not config.attribute_noise:
-        return None
-    return torch.randn(like.shape, generator=draw).to(like)

@@ -5,11 +5,11 @@ from typing import NamedTuple
 
 from torch import nn
 
-from . import fadernet, icgan, multilevel, steps
+from . import fadernet, icgan, steps
 from .fadernet import FaderNet, LatentDiscriminator
 from .icgan import ConditionalDiscriminator, IcGAN
-from .multilevel import MultiLevelDiscriminator
-from .networks import Discriminator, Generator
+from .multilevel import discriminator
+from .networks import Generator
 from .networks import initialise as xavier
 from .peers import AttGAN, PatchCritic, StarGAN
 
@@ -22,7 +22,7 @@ class System(NamedTuple):
     """Networks are built from a Config; `step` takes a Run and returns loss parts."""
 
     generator: type[nn.Module]
-    discriminator: type[nn.Module]
+    discriminator: Callable
     step: Callable
     initialise: Callable  # applied to every module of both
     g_methods: tuple  # called beside forward while training
@@ -31,9 +31,8 @@ class System(NamedTuple):
 
 WITH_CRITIC = ("edit_and_reconstruct",), ("critic",)
 SYSTEMS = {
-    "stgan": System(Generator, Discriminator, steps.step, xavier, *WITH_CRITIC),
-    "multilevel": System(Generator, MultiLevelDiscriminator, multilevel.step, xavier, *WITH_CRITIC),
-    "attgan": System(AttGAN, Discriminator, steps.step, xavier, *WITH_CRITIC),
+    "stgan": System(Generator, discriminator, steps.step, xavier, *WITH_CRITIC),
+    "attgan": System(AttGAN, discriminator, steps.step, xavier, *WITH_CRITIC),
     "stargan": System(StarGAN, PatchCritic, steps.step, as_built, *WITH_CRITIC),
     "fadernet": System(FaderNet, LatentDiscriminator, fadernet.step, as_built, ("encode", "decode"), ()),
     "icgan": System(IcGAN, ConditionalDiscriminator, icgan.step, icgan.initialise, ("generate", "read"), ()),

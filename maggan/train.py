@@ -8,18 +8,18 @@ for bit on a CPU with the same number of threads.
 import argparse
 import json
 import time
+from contextlib import contextmanager
 from dataclasses import asdict
 
 import pandas as pd
 import torch
-from lightning_fabric import Fabric
-from lightning_fabric.strategies import DDPStrategy
 
 from . import paths
 from .checkpoints import run_folder
 from .data import open_faces
 from .dependencies import fingerprint
 from .errors import MagganError, cli
+from .parallel import launch
 from .profiles import profile as get_profile
 from .progress import interrupts_held, progress
 from .run import Run
@@ -28,14 +28,14 @@ from .variants import DEFAULTS, resolve
 CHECKPOINT_SECONDS = 60
 
 
-def train(variant, profile, seed=0, device=None, devices=1, on_sample=None, **overrides):
+def train(variant, profile, seed=0, device=None, devices=1, nodes=1, on_sample=None, **overrides):
     """Train a row, or go on from its last checkpoint; a finished run returns at once.
 
     variant         a row, a key of `variants.ROWS`
     profile         where the faces come from, their size, how long to train
     seed            of the weights, the order of faces and the targets
     device          "cpu" or "cuda"; None takes a GPU if there is one, and TensorFloat-32 there
-    devices         how many processes share a batch
+    devices, nodes  how many processes share a batch on each of so many machines
     on_sample       called with (run folder, iteration) after each sample sheet, for live pictures
     overrides       any other field of `Config`, e.g. lambda_3=50
 
@@ -46,7 +46,9 @@ def train(variant, profile, seed=0, device=None, devices=1, on_sample=None, **ov
     """
     config = resolve(variant, profile, seed, **overrides)
     folder = run_folder(profile, variant, seed)
-    fabric = launch(device, devices, config.system == "icgan")
+    fabric = launch(device, devices, nodes, config.precision, unused=config.system == "icgan")
+    if fabric.device.type == "cuda":
+        torch.set_float32_matmul_precision("high")  # TensorFloat-32
     if fabric.is_global_zero:  # first alone: it prepares the faces if nobody has
         faces = open_faces(profile, "train")
         code = fingerprint("train", get_profile(profile).world, system=config.system)
@@ -61,7 +63,7 @@ def train(variant, profile, seed=0, device=None, devices=1, on_sample=None, **ov
     run.load()
     left, snapshots = range(run.iteration, config.iterations), get_profile(profile).snapshots
     steps = progress(left, folder.name, total=config.iterations, initial=run.iteration)
-    with interrupts_held() as interrupted:
+    with interrupts_held() as interrupted, memory_told(config, fabric.device):
         for _ in steps:
             parts = run.step()
             run.log(parts)
@@ -78,19 +80,17 @@ def train(variant, profile, seed=0, device=None, devices=1, on_sample=None, **ov
     return folder
 
 
-def launch(device, devices, unused=False):
-    """The fabric: device, precision and processes; `unused` where an iteration leaves out part of a network."""
-    accelerator = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    if accelerator == "cuda" and not torch.cuda.is_available():
-        raise MagganError("there is no GPU that PyTorch can use here; leave device out, or say device='cpu'.")
-    if accelerator == "cuda":
-        torch.set_float32_matmul_precision("high")  # TensorFloat-32
-    # each process keeps its own statistics of batch norm: sharing them between two passes breaks the backward one
-    strategy = DDPStrategy(broadcast_buffers=False, find_unused_parameters=unused) if devices > 1 else "auto"
-    # half precision would blur the critic's differences and the penalty's norm, which must stay float32 (reading 6)
-    fabric = Fabric(accelerator=accelerator, strategy=strategy, devices=devices, precision="32-true")
-    fabric.launch()
-    return fabric
+@contextmanager
+def memory_told(config, device):
+    """Where the device's memory will not do: MagganError that says what is needed, and what to change."""
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        from .memory import GB, needs, remedy
+
+        there = torch.cuda.get_device_properties(device).total_memory
+        said = f"{needs(config)}; this device has {there / GB:.0f} GB, and other processes may hold some of it"
+        raise MagganError(f"{said}: take {remedy(config, there)}") from None
 
 
 def fresh_start_if_changed(folder, config, made_of):
@@ -134,7 +134,8 @@ def main():
     parser.add_argument("profile")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", choices=["cpu", "cuda"])
-    parser.add_argument("--devices", type=int, default=1, help="processes that share a batch")
+    parser.add_argument("--devices", type=int, default=1, help="processes that share a batch, on each machine")
+    parser.add_argument("--nodes", type=int, default=1, help="machines, under torchrun or SLURM")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="any other setting")
     args = parser.parse_args()
     overrides = {}
@@ -144,7 +145,7 @@ def main():
             overrides[name] = json.loads(value)
         except ValueError:
             overrides[name] = value
-    print(train(args.row, args.profile, args.seed, args.device, args.devices, **overrides))
+    print(train(args.row, args.profile, args.seed, args.device, args.devices, args.nodes, **overrides))
 
 
 if __name__ == "__main__":

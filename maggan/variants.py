@@ -30,10 +30,15 @@ PEERS = {
     "icgan": {"system": "icgan"},
 }  # fmt: skip
 
-# Rows for what goes beyond Table 3: other weights of L_mre, and the multi-level discriminators of section 3.4.
+# Rows for what goes beyond Table 3: other weights of L_mre, and the three ways to discriminate of section 3.4.
 SWEEP = {f"maggan-mre{weight}": {**VARIANTS["maggan"], "lambda_3": float(weight)} for weight in (10, 50, 200)}
-MULTILEVEL = {"maggan-multilevel": {**VARIANTS["maggan"], "system": "multilevel", "critic_levels": 2}}
-ROWS = VARIANTS | PEERS | SWEEP | MULTILEVEL
+TO_BASE = "to base"  # as many levels, or layers, as halve the profile's size down to its critic_base
+DISCRIMINATORS = {
+    "maggan-single": {**VARIANTS["maggan"], "critic_levels": 1},
+    "maggan-deep": {**VARIANTS["maggan"], "critic_levels": 1, "critic_depth": TO_BASE},
+    "maggan-multilevel": {**VARIANTS["maggan"], "critic_levels": TO_BASE},
+}
+ROWS = VARIANTS | PEERS | SWEEP | DISCRIMINATORS
 
 # Row -> its name in tables; for Table 3's rows with the paper's number.
 TITLES = {
@@ -49,6 +54,8 @@ TITLES = {
     "fadernet": "FaderNet",
     "icgan": "IcGAN",
     **{slug: f"MagGAN, lambda_3 = {setting['lambda_3']:g}" for slug, setting in SWEEP.items()},
+    "maggan-single": "MagGAN, one shallow D",
+    "maggan-deep": "MagGAN, one deep D",
     "maggan-multilevel": "MagGAN, multi-level D",
 }
 
@@ -91,7 +98,7 @@ PEER_RECIPES = {
 
 # What the settings that are names may be.
 CHOICES = {
-    "system": ("stgan", "multilevel", "attgan", "stargan", "fadernet", "icgan"),
+    "system": ("stgan", "attgan", "stargan", "fadernet", "icgan"),
     "conditioning": ("uniform", "mask"),
     "spade_condition": ("stu", "decoder"),
     "reconstruction": ("self", "cycle"),
@@ -101,6 +108,7 @@ CHOICES = {
     "last_layer": ("deconv", "resize"),
     "critic_norm": ("instance", "layer"),
     "attribute_trunk": ("shared", "own"),
+    "precision": ("32", "bf16"),
 }
 FIXED = ("variant", "profile", "seed")  # arguments of `resolve`, not overrides
 
@@ -117,8 +125,9 @@ class Config:
     profile: str
     seed: int
     # the row
-    system: str = "stgan"  # whose networks and losses: "stgan" (MagGAN's too), the same with "multilevel" D, a peer's
-    critic_levels: int = 1  # P of eq. 14, of the system "multilevel"
+    system: str = "stgan"  # whose networks and losses: "stgan" (MagGAN's too) or a peer's
+    critic_levels: int = 1  # P of eq. 14; 1 is a single discriminator of the whole
+    critic_depth: int = 0  # how many stride-2 layers a single discriminator has beyond `levels`
     conditioning: str = "uniform"  # "uniform" (att_diff replicated) or "mask" (eq. 12)
     spade: bool = False  # de-normalise with the condition instead of concatenating it
     spade_condition: str = "stu"  # what gamma and beta see beside Att_diff: "stu" or "decoder" (reading 8)
@@ -153,6 +162,13 @@ class Config:
     critic_norm: str = "instance"  # or "layer"
     attribute_trunk: str = "shared"  # D_att on D_adv's trunk, or its "own"
     attribute_noise: float = 0.0  # deviation of the noise on what D_att sees, images in [-1, 1]
+    # the device: how it is computed, not what
+    precision: str = "32"  # or "bf16": forward passes in bfloat16 where the device has it; penalty and losses never
+    accumulate: int = 1  # into how many pieces the batch is cut, one in memory at a time
+    recompute: bool = False  # G's activations in the backward pass instead of keeping them
+    channels_last: bool = True  # the layout of images and weights in memory
+    fused: bool = False  # one kernel for all of an optimiser's step
+    compile: bool = False  # G, by torch.compile
 
     def to_json(self):
         """The config as one line of JSON with sorted keys."""
@@ -192,10 +208,26 @@ def resolve(variant, profile, seed=0, **overrides):
     if profile.size > 128 and "batch" in of_peer:  # the authors' batch was for 128 px and less
         of_peer["batch"] = min(of_peer["batch"], profile.batch)
     config = replace(config, **{**shared, **RECIPES[profile.recipe], **of_peer, **ROWS[variant], **overrides})
+    halvings = (profile.size // profile.critic_base).bit_length() - 1
+    reaching = {"critic_levels": halvings + 1, "critic_depth": halvings}
+    config = replace(config, **{name: n for name, n in reaching.items() if getattr(config, name) == TO_BASE})
     for name, allowed in CHOICES.items():
         if getattr(config, name) not in allowed:
             raise nearest(getattr(config, name), allowed, name)
     return config
+
+
+def discriminator_rows(profile):
+    """The rows with one shallow, one deep and multi-level discriminators: {way: row}.
+
+    One of the three is the profile's own way, and then the row is `maggan` itself.
+    """
+    own = asdict(resolve("maggan", profile))
+    rows = {slug: asdict(resolve(slug, profile)) for slug in DISCRIMINATORS}
+    return {
+        slug.removeprefix("maggan-"): "maggan" if {**config, "variant": "maggan"} == own else slug
+        for slug, config in rows.items()
+    }
 
 
 def deviations(profile):

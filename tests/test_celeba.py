@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from maggan.attributes import ATTRIBUTES
-from maggan.celeba import CelebA, crop_face, file_number, read_attributes, resize_face
+from maggan.celeba import CelebA, crop_face, crop_notes, file_number, open_photo, read_attributes, resize_face
 from maggan.errors import MagganError
 
 # The official file has 40 columns in an order of its own.
@@ -33,11 +33,11 @@ def row_of(number):
     return name_of(number) + "".join("  1" if values.get(column) else " -1" for column in COLUMNS)
 
 
-def write_celeba(folder, numbers=NUMBERS, rows=None, count=None, partition=None, newline="\r\n"):
+def write_celeba(folder, numbers=NUMBERS, rows=None, count=None, partition=None, newline="\r\n", size=(178, 218)):
     (folder / "img_align_celeba").mkdir(parents=True)
     for number in numbers:
         photo = np.random.default_rng(number).integers(0, 256, (22, 18, 3), np.uint8)
-        photo = Image.fromarray(photo).resize((178, 218))
+        photo = Image.fromarray(photo).resize(size)
         photo.save(folder / "img_align_celeba" / name_of(number), quality=90)
     rows = [row_of(number) for number in numbers] if rows is None else rows
     lines = [str(len(rows) if count is None else count), " ".join(COLUMNS) + " ", *rows]
@@ -70,6 +70,39 @@ def test_crop_is_stgans(tmp_path):
     crop = crop_face(Image.fromarray(photo))
     assert crop.shape == (3, 170, 170)
     assert (crop[0, 0, 0], crop[0, -1, 0]) == (26, 195) and (crop[1, 0, 0], crop[1, 0, -1]) == (3, 172)
+
+
+def test_square_photos_are_taken_whole(tmp_path):
+    """CelebA-HQ's, or what maggan.align makes."""
+    folder = write_celeba(tmp_path / "celeba", size=(300, 300))
+    faces = CelebA.open(folder)
+    photo = faces.photo("000002.jpg")
+    assert photo.size == faces.photo_size == (300, 300)
+    assert np.array_equal(crop_face(photo).permute(1, 2, 0), np.asarray(photo))
+    assert faces.face("000002.jpg", 64).shape == (3, 64, 64)
+    assert crop_notes(photo.size) == crop_notes((1024, 1024)) == "whole" and crop_notes((178, 218)) == [26, 3, 170]
+
+
+@pytest.mark.parametrize("size", [(255, 255), (300, 301), (178, 219), (500, 400)])
+def test_photos_of_another_kind_say_both_that_will_do(tmp_path, size):
+    path = tmp_path / "000001.jpg"
+    Image.new("RGB", size).save(path)
+    told = f"000001.jpg: is {size[0]} x {size[1]}; .*178 x 218.*square.*256.*maggan.align"
+    with pytest.raises(MagganError, match=told):
+        open_photo(path.name, path)
+
+
+@pytest.mark.parametrize("sizes", [[(178, 218), (300, 300)], [(300, 300), (178, 218)], [(512, 512), (256, 256)]])
+def test_photos_of_one_folder_are_of_one_size(tmp_path, sizes):
+    """The first that can be used says which; others are told where they are met."""
+    folder = write_celeba(tmp_path / "celeba", (1, 2, 3))
+    Image.new("RGB", (100, 90)).save(folder / "img_align_celeba" / "000001.jpg")
+    for number, size in enumerate(sizes, start=2):
+        Image.new("RGB", size).save(folder / "img_align_celeba" / name_of(number))
+    faces = CelebA.open(folder)
+    assert faces.photo("000002.jpg").size == sizes[0]
+    with pytest.raises(MagganError, match="000003.jpg: is .* others here are .* keep photos of one size"):
+        faces.face("000003.jpg", 64)
 
 
 def test_resize_is_antialiased():
@@ -238,3 +271,18 @@ def test_real_photos():
     published = {"Bald": 4_547, "Eyeglasses": 13_193, "Male": 84_434, "No_Beard": 169_158, "Young": 156_734}
     assert {name: counts[name] for name in published} == published
     assert faces.face(faces.names("test")[0], 64).shape == (3, 64, 64)
+
+
+def test_real_square_photos(tmp_path):
+    """Photos of CelebA-HQ, 1024 px, named by their number in CelebA: used as they are."""
+    folder = Path(os.environ.get("MAGGAN_REAL") or "nowhere")
+    if not (folder / "celebahq_1024").is_dir():
+        pytest.skip("real square photos are not here: MAGGAN_REAL names no folder with celebahq_1024")
+    (tmp_path / "img_align_celeba").symlink_to(folder.absolute() / "celebahq_1024")
+    for name in ("list_attr_celeba.txt", "list_eval_partition.txt"):
+        (tmp_path / name).symlink_to(folder.absolute() / "celeba" / name)
+    faces = CelebA.open(tmp_path)
+    assert len(faces) == 56 and faces.photo_size == (1024, 1024)
+    for name in (faces.names("train")[0], faces.names("test")[-1]):
+        assert crop_face(faces.photo(name)).shape == (3, 1024, 1024)
+        assert faces.face(name, 256).shape == (3, 256, 256)

@@ -60,7 +60,7 @@ def bench(tmp_path, monkeypatch):
     parts = torch.zeros(FACES, len(PARTS), SIZE, SIZE, dtype=torch.uint8)
     parts[:, PARTS.index("hat")] = 255
 
-    def fetch(numbers, keys):
+    def fetch(numbers, keys, device):
         return {key: {"images": images, "parts": parts, "attributes": attributes}[key][numbers] for key in keys}
 
     faces = Faces([f"bars-{i}" for i in range(FACES)], attributes, SIZE, fetch)
@@ -169,8 +169,8 @@ def test_blending_and_seams_of_a_row(bench, monkeypatch):
     half[:, PARTS.index("skin"), :, SIZE // 2 :] = 255
     fetch, ramp = faces._fetch, torch.arange(100, 100 + SIZE, dtype=torch.uint8)
 
-    def in_halves(numbers, keys):
-        found = fetch(numbers, keys)
+    def in_halves(numbers, keys, device):
+        found = fetch(numbers, keys, device)
         if "parts" in keys:
             found["parts"] = half[numbers]
         found["images"] = found["images"].clone()

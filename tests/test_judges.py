@@ -19,7 +19,7 @@ def toy_faces(count, seed=0, size=16):
     bright = bands.float().repeat_interleave(size // 4, 1)[:, None, :, None]
     images = (bright * 200 + torch.rand(count, 3, size, size, generator=draw) * 50).to(torch.uint8)
 
-    def fetch(numbers, keys):
+    def fetch(numbers, keys, device):
         return {key: {"images": images, "attributes": attributes}[key][numbers] for key in keys}
 
     return Faces([f"toy-{i}" for i in range(count)], attributes, size, fetch)

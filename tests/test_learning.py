@@ -68,3 +68,20 @@ def test_rows_without_a_curve_say_what_makes_one(row):
         file.unlink()
     with pytest.raises(MagganError, match="has no snapshots"):
         learning.learning("maggan", "smoke", device="cpu")
+
+
+def test_seeds_are_taken_together_point_by_point(row):
+    curve = learning.learning("maggan", "smoke", device="cpu")
+    alone = learning.learning_over_seeds("maggan", "smoke")
+    assert [point["metrics"] for point in alone] == [point["metrics"] for point in curve["points"]]
+    for point in curve["points"]:
+        point["metrics"]["mre"]["value"] += 0.2
+    learning.learning_file("maggan", "smoke", 1).write_text(json.dumps({**curve, "seed": 1}))
+    both = learning.learning_over_seeds("maggan", "smoke")
+    for one, two in zip(alone, both, strict=True):
+        assert two["seeds"] == [0, 1] and "over 2 seeds" in two["metrics"]["mre"]["interval"]
+        assert two["metrics"]["mre"]["value"] == pytest.approx(one["metrics"]["mre"]["value"] + 0.1)
+    shorter = {**curve, "points": curve["points"][1:]}
+    learning.learning_file("maggan", "smoke", 1).write_text(json.dumps(shorter))
+    with pytest.raises(MagganError, match="maggan-seed1.json has other iterations than the seed before it"):
+        learning.learning_over_seeds("maggan", "smoke")

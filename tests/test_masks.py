@@ -5,6 +5,8 @@ import multiprocessing
 import os
 import random
 import signal
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -12,14 +14,15 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import save_file
+from torchvision.transforms.functional import pil_to_tensor
 
-from maggan import maskbuild, masks
+from maggan import maskbuild, masks, paths
 from maggan.attributes import PARTS
 from maggan.celeba import open_photo
 from maggan.errors import MagganError, cli
 from maggan.maskbuild import _only_writer, build_masks
 from maggan.masks import MaskStore, compress, expand, quantise
-from maggan.parser import BiSeNet
+from maggan.parser import BiSeNet, load_parser, parse
 
 
 def soft_masks(seed, vague=1.0):
@@ -70,12 +73,25 @@ def test_round_trip(store):
 
 def test_sizes(store):
     whole = store["000000.jpg"]
-    for size in (64, 100, 256, 512):
+    for size in (64, 100, 256, 512, 1024):
         parts = store.sized("000000.jpg", size)
         assert parts.shape == (19, size, size)
         torch.testing.assert_close(parts.sum(0), torch.ones(size, size))
     area = whole.reshape(19, 64, 4, 64, 4).mean((2, 4))
     torch.testing.assert_close(store.sized("000000.jpg", 64), area / area.sum(0))
+
+
+@pytest.mark.parametrize("size", [512, 1024])
+def test_large_masks_lie_on_the_images_grid(store, size):
+    """Two halves of the picture, enlarged, still meet in its middle, and one is the other's mirror."""
+    halves = torch.zeros(19, 256, 256)
+    halves[0, :, :128], halves[3, :, 128:] = 1, 1
+    store["000009.jpg"] = halves
+    parts = store.sized("000009.jpg", size)
+    torch.testing.assert_close(parts[0], parts[3].flip(1))
+    middle, blend = size // 2, size // 256
+    assert parts[0, 7, middle - 1] > 0.5 > parts[0, 7, middle]
+    assert (parts[0, :, : middle - blend // 2] == 1).all() and (parts[0, :, middle + blend // 2 :] == 0).all()
 
 
 def test_waiting_faces_can_be_read(tmp_path):
@@ -212,11 +228,11 @@ def test_damaged_face_is_named(store):
         MaskStore.open(store.path)["000003.jpg"]
 
 
-def write_photos(folder, count):
+def write_photos(folder, count, size=(178, 218)):
     folder.mkdir()
     for i in range(count):
         photo = np.random.default_rng(i).integers(0, 256, (10, 8, 3), np.uint8)
-        Image.fromarray(photo).resize((178, 218)).save(folder / f"{i + 1:06d}.jpg")
+        Image.fromarray(photo).resize(size).save(folder / f"{i + 1:06d}.jpg")
     return folder
 
 
@@ -242,6 +258,22 @@ def test_build_leaves_out_bad_photos(tmp_path, weights, capsys):
     assert len(build_masks(weights, photos, tmp_path / "masks")) == 5
     again = MaskStore.open(store.path)
     assert again.left_out == set() and "000002.jpg" in again
+
+
+def test_square_photos_are_parsed_whole_and_a_store_has_one_crop(tmp_path, weights, capsys):
+    squares = write_photos(tmp_path / "squares", 3, (256, 256))
+    cropped = write_photos(tmp_path / "cropped", 1)
+    (cropped / "000001.jpg").rename(squares / "000003.jpg")
+    store = build_masks(weights, squares, tmp_path / "masks", batch=2)
+    assert store.notes["crop"] == "whole" and store.names() == ["000001.jpg", "000002.jpg"]
+    assert store.left_out == {"000003.jpg"}
+    assert "000003.jpg: is 178 x 218, others here are 256 x 256" in capsys.readouterr().err
+    whole = open_photo("000002.jpg", squares / "000002.jpg")
+    model = load_parser(weights)
+    parts = parse(model, pil_to_tensor(whole)[None])[0]
+    assert float((store["000002.jpg"] - parts).abs().max()) <= 1 / 255 + 1e-3
+    with pytest.raises(MagganError, match="made with another crop"):
+        build_masks(weights, write_photos(tmp_path / "photos", 1), tmp_path / "masks")
 
 
 def test_strict_build_stops_at_a_bad_photo(tmp_path, weights, capsys):
@@ -286,6 +318,21 @@ def test_build_goes_on_after_kill(tmp_path, weights, monkeypatch):
         assert torch.equal(done[name], whole[name])
 
 
+def test_two_processes_write_the_files_of_one(tmp_path, weights):
+    """Whole rounds, a last one with faces for one process alone, and a photo that cannot be read."""
+    photos = write_photos(tmp_path / "photos", 9)
+    (photos / "000004.jpg").write_bytes(b"")
+    stores = []
+    for devices in (1, 2):
+        stores.append(tmp_path / f"masks-of-{devices}")
+        command = [sys.executable, "-m", "maggan.masks", "build", "--parser", str(weights), "--photos", str(photos)]
+        command += ["--out", str(stores[-1]), "--batch", "2", "--devices", str(devices), "--device", "cpu"]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=paths.ROOT)
+        assert done.returncode == 0 and done.stdout.count("masks of 8 faces") == 1, done.stderr
+    one, two = ({file.name: file.read_bytes() for file in store.iterdir()} for store in stores)
+    assert one == two and len(one) == 3  # a shard, the index, the notes
+
+
 def test_damaged_shard_is_made_anew(tmp_path, weights, monkeypatch):
     photos = write_photos(tmp_path / "photos", 4)
     monkeypatch.setattr(masks, "SHARD_FACES", 2)
@@ -299,7 +346,7 @@ def test_damaged_shard_is_made_anew(tmp_path, weights, monkeypatch):
     with pytest.raises(MagganError, match=f"gone: {shard.name}"):
         MaskStore.open(tmp_path / "masks")
     parsed = []
-    monkeypatch.setattr(maskbuild, "open_photo", lambda name, where: parsed.append(name) or open_photo(name, where))
+    monkeypatch.setattr(maskbuild, "open_photo", lambda name, *rest: parsed.append(name) or open_photo(name, *rest))
     build_masks(weights, photos, tmp_path / "masks", batch=2)
     assert shard.read_bytes() == whole and len(parsed) == 2  # only the faces that were missing
     assert MaskStore.open(tmp_path / "masks").verify() == []

@@ -5,17 +5,18 @@ import torch
 
 from maggan import losses
 from maggan.errors import MagganError
-from maggan.multilevel import MultiLevelDiscriminator
+from maggan.multilevel import MultiLevelDiscriminator, discriminator
 from maggan.networks import Discriminator
+from maggan.profiles import PROFILES
 from maggan.train import read_log, train
-from maggan.variants import resolve
+from maggan.variants import DISCRIMINATORS, discriminator_rows, resolve
 
 
 @pytest.fixture
 def D():
     torch.manual_seed(0)
     built = MultiLevelDiscriminator(resolve("maggan-multilevel", "drawn64", critic_levels=3, levels=3))
-    built.place(2, torch.Generator().manual_seed(1))
+    built.places = torch.rand(2, 2, 2, generator=torch.Generator().manual_seed(1)).tolist()
     return built.eval()
 
 
@@ -35,7 +36,7 @@ def test_patches_reach_every_border_and_stay_inside():
     image = torch.arange(64.0 * 64).view(1, 1, 64, 64).expand(1, 3, 64, 64)
     corners = {}
     for name, fraction in (("first", 0.0), ("last", 1 - 1e-7)):
-        D.places = torch.full((1, 1, 2), fraction)
+        D.places = [[(fraction, fraction)]]
         corners[name] = D.views(image)[1][0, 0]
     assert corners["first"][0, 0] == 0 and corners["last"][-1, -1] == 64 * 64 - 1
 
@@ -50,15 +51,66 @@ def test_losses_are_means_over_the_levels(D):
     assert torch.allclose(losses.attribute_loss(logits, attributes), mean)
 
 
-def test_a_finer_classifier_does_not_know_where_in_the_patch_something_is(D):
+def test_a_finer_level_does_not_know_where_in_the_patch_something_is(D):
     fine = D.levels[1]
-    features = torch.rand(1, 64, 2, 2)
     config = resolve("maggan-multilevel", "drawn64", critic_levels=3, levels=3)
     assert config.critic_width * 2 ** (config.levels - 1) == 128  # channels of the last level
     features = torch.rand(1, 128, 2, 2)
     turned = features.flip(2, 3)
-    assert torch.allclose(fine.att(features.flatten(1)), fine.att(turned.flatten(1)), atol=1e-6)
-    assert not torch.allclose(D.levels[0].att(features.flatten(1)), D.levels[0].att(turned.flatten(1)))
+    for name in ("adv", "att"):
+        finer, coarsest = getattr(fine, name), getattr(D.levels[0], name)
+        assert torch.allclose(finer(features.flatten(1)), finer(turned.flatten(1)), atol=1e-6)
+        assert not torch.allclose(coarsest(features.flatten(1)), coarsest(turned.flatten(1)))
+
+
+def test_a_finer_critic_is_the_mean_of_its_patches(D):
+    """Reading 19: of a map of values, each of its own features, the penalty's gradient is that of the mean."""
+    features = torch.rand(2, 128, 2, 2)
+    one_by_one = [D.levels[1].adv[1:](features[:, :, [i]][:, :, :, [j]]) for i in (0, 1) for j in (0, 1)]
+    assert torch.allclose(D.levels[1].adv(features.flatten(1)), sum(one_by_one) / 4, atol=1e-6)
+
+
+def test_at_1024_px_they_are_a_tenth_of_the_single_one():
+    """Section 3.4's reason: one discriminator of the whole has heads of a billion parameters each."""
+    millions = {}
+    for row in ("maggan", "maggan-single", "maggan-deep"):
+        with torch.device("meta"):
+            built = discriminator(resolve(row, "celeba1024"))
+        millions[row] = sum(parameter.numel() for parameter in built.parameters()) / 1e6
+    assert millions["maggan"] < 200 and round(millions["maggan-single"]) == 2159
+    assert round(millions["maggan-deep"]) == 179
+
+
+def test_a_deep_discriminator_ends_at_the_grid_of_the_base():
+    config = resolve("maggan-deep", "drawn1024")
+    with torch.device("meta"):
+        D = discriminator(config)
+    assert config.critic_depth == 2 and len(D.trunk) == 3 * (config.levels + 2)
+    assert D.trunk(torch.empty(1, 3, 1024, 1024, device="meta")).shape[-2:] == (256 // 2**config.levels,) * 2
+
+
+@pytest.mark.parametrize("profile", [name for name in PROFILES if not name.endswith("32")])
+@pytest.mark.parametrize("row", DISCRIMINATORS)
+def test_no_profile_makes_one_too_deep_for_its_norm(row, profile):
+    """Instance norm needs more than one place."""
+    config = resolve(row, profile)
+    with torch.device("meta"):
+        D = discriminator(config)
+    if config.critic_levels > 1:
+        D.places = [[(0.5, 0.5)]] * (config.critic_levels - 1)
+    assert D.critic(torch.empty(1, 3, config.size, config.size, device="meta")).shape == (1,)
+
+
+def test_rows_with_the_three_ways_to_discriminate_name_no_row_twice():
+    assert discriminator_rows("drawn64") == {
+        "single": "maggan", "deep": "maggan-deep", "multilevel": "maggan-multilevel"
+    }  # fmt: skip
+    assert discriminator_rows("celeba1024") == {
+        "single": "maggan-single", "deep": "maggan-deep", "multilevel": "maggan"
+    }  # fmt: skip
+    assert set(discriminator_rows("celeba256").values()) == {"maggan"}  # reading 18: P = 1
+    levels = [resolve("maggan", f"drawn{size}").critic_levels for size in (128, 256, 512, 1024)]
+    assert levels == [1, 1, 2, 3] and resolve("maggan-multilevel", "drawn128").critic_levels == 2
 
 
 def test_one_level_is_the_plain_discriminator():
@@ -66,7 +118,7 @@ def test_one_level_is_the_plain_discriminator():
     D = MultiLevelDiscriminator(resolve("maggan-multilevel", "smoke", critic_levels=1))
     plain = Discriminator(resolve("maggan", "smoke"))
     plain.load_state_dict(D.levels[0].state_dict())
-    D.place(2, torch.Generator())
+    D.places = []
     images, alpha = torch.rand(2, 3, 32, 32), torch.full((2, 1, 1, 1), 0.3)
     assert torch.allclose(D.critic(images), plain.critic(images))
     assert torch.allclose(D.penalty(images, -images, alpha), plain.penalty(images, -images, alpha))
@@ -84,4 +136,4 @@ def test_the_row_trains_and_all_its_discriminators_learn(runs):
     moments = [state["d_optimiser"]["state"][i]["exp_avg"] for i in range(len(state["d_optimiser"]["state"]))]
     names = [name for name, _ in MultiLevelDiscriminator(resolve("maggan-multilevel", "smoke")).named_parameters()]
     still = {name for name, moment in zip(names, moments, strict=True) if not moment.abs().sum()}
-    assert still <= {"levels.0.adv.2.bias", "levels.1.adv.2.bias"}  # a critic's last bias cancels in eq. 7
+    assert still <= {"levels.0.adv.2.bias", "levels.1.adv.3.bias"}  # a critic's last bias cancels in eq. 7

@@ -460,7 +460,9 @@ def test_all_trains_every_row_once_and_three_seeds_of_two(tree):
     told = make(tree, "-n", "all", "PROFILE=drawn64").stdout
     trained = re.findall(r"row=(\S+) profile=drawn64 seed=(\d+)", "\n".join(re.findall(r".*/07-train.*", told)))
     several = [(row, seed) for row in ("stgan", "maggan") for seed in "12"]
-    assert set(trained) == {(row, "0") for row in set(variants.ROWS) - ROWS} | set(several)
+    twin = variants.discriminator_rows("drawn64")["single"]
+    assert twin == "maggan" and "maggan-single" not in dict(trained)
+    assert set(trained) == {(row, "0") for row in set(variants.ROWS) - ROWS - {"maggan-single"}} | set(several)
     first = told[: told.index("maggan.tables")]  # a plan is printed again by the makes that follow
     assert len(re.findall(r"/07-train.* profile=drawn64", first)) == len(set(trained))
     halves = re.findall(r"row=(\S+) profile=drawn32 seed=0", "\n".join(re.findall(r".*/07-train.*", told)))
@@ -468,8 +470,9 @@ def test_all_trains_every_row_once_and_three_seeds_of_two(tree):
     for figure in ("fig1", "fig9", "sweep", "truth"):
         assert re.search(rf"maggan\.gallery {figure} drawn64", told)
     assert "maggan.report drawn64" in told
-    for row in ("maggan", "maggan-multilevel"):
-        assert first.count(f"maggan.learning {row} drawn64") == 1
+    for row in ("maggan", "maggan-deep", "maggan-multilevel"):
+        assert first.count(f"maggan.learning {row} drawn64 --seed 0") == 1
+    assert not re.search(r"maggan\.learning \S+ drawn64 --seed [12]", told)
     few = make(tree, "-n", "all", "PROFILE=drawn128", "ROWS=stgan maggan", "SEEDS=3").stdout
     assert sorted(set(re.findall(r"row=(\S+) profile=drawn128 seed=(\d+)", few))) == [
         (row, seed) for row in ("maggan", "stgan") for seed in "03"
@@ -558,3 +561,19 @@ def test_command_line_errors_are_one_line():
     command = [sys.executable, "-m", "maggan.notebook", "none.ipynb", "out.ipynb"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 2 and done.stderr == "maggan: none.ipynb: no such notebook\n"
+
+
+@pytest.mark.parametrize(
+    ("profile", "ways"),
+    [
+        ("drawn128small", {"maggan-deep", "maggan-multilevel"}),
+        ("drawn256", set()),
+        ("drawn1024", {"maggan-single", "maggan-deep"}),
+    ],
+)
+def test_no_way_to_discriminate_is_trained_twice(tree, profile, ways):
+    """`maggan` is one of the three, and at 256 px all of them."""
+    told = make(tree, "-n", "all", f"PROFILE={profile}", "SEEDS=0").stdout
+    trained = set(re.findall(rf"row=(maggan-(?:single|deep|multilevel)) profile={profile}", told))
+    assert trained == ways == set(variants.discriminator_rows(profile).values()) - {"maggan"}
+    assert (f"maggan.gallery fig9 {profile}" in told) == bool(ways)

@@ -123,7 +123,7 @@ def test_the_source_of_a_predicate_is_whole_and_its_own():
 
 def test_rows_that_were_not_run_show_their_command_as_code(page):
     assert "make row ROW=maggan-seg PROFILE=drawn64" in page.inside["code"]
-    assert "make row ROW=maggan PROFILE=drawn128" in page.inside["code"]
+    assert "make row ROW=maggan PROFILE=drawn128small" in page.inside["code"]
 
 
 def test_settings_versions_and_times_are_shown(page):

@@ -178,7 +178,7 @@ def test_table_1_compares_sizes_relative_to_the_profile(folders):
     assert table["MRE ↓", "paper"].tolist() == ["0.0713", "0.0627", "0.0530", "0.0163", "0.0141", "0.0130"]
     assert table["MRE ↓", "yours"].tolist()[:3] == ["0.0700 ±0.0035", "–", "0.0500 ±0.0025"]
     assert table["", "run"].iloc[1] == "not run: make row ROW=stgan PROFILE=drawn32"
-    assert table["", "run"].iloc[4] == "not run: make row ROW=maggan PROFILE=drawn128"
+    assert table["", "run"].iloc[4] == "not run: make row ROW=maggan PROFILE=drawn128small"
     assert len(tables.as_text("table1", "celeba1024")) == 4 and len(tables.as_text("table1", "smoke")) == 2
 
 

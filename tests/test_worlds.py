@@ -3,10 +3,11 @@
 from dataclasses import replace
 
 import pytest
+from PIL import Image
 from torchvision.transforms.functional import to_pil_image
 
 from maggan.attributes import ATTRIBUTES
-from maggan.data import open_faces
+from maggan.data import open_faces, source
 from maggan.drawnfaces import draw
 from maggan.errors import MagganError
 from maggan.evaluate import evaluate
@@ -96,6 +97,29 @@ def test_a_row_trained_on_other_photos_is_put_aside(celeba, capsys):
         (celeba / "img_align_celeba" / f"{number:06d}.jpg").unlink()
     train("stgan", small())
     assert "the faces of stgan-seed0 have changed" in capsys.readouterr().out
+
+
+def test_masks_of_another_crop_are_refused(celeba, monkeypatch, tmp_path):
+    """Square photos have the same names as those of 178 x 218, but their masks lie elsewhere."""
+    photos = sorted((celeba / "img_align_celeba").iterdir())
+    for name, crop in (("cropped", [26, 3, 170]), ("whole", "whole")):
+        with MaskStore.create(tmp_path / name, crop=crop) as store:
+            store[photos[0].name] = draw([0], 256).parts[0]
+            store.left_out = {photo.name for photo in photos[1:]}
+
+    def opened(masks):
+        monkeypatch.setenv("MASKS", str(tmp_path / masks))
+        return source(small(), "train").names
+
+    assert opened("cropped") == [photos[0].name]
+    with pytest.raises(MagganError, match="whole: its masks are of photos with another crop .* make masks CELEBA="):
+        opened("whole")
+    for photo in photos:
+        Image.new("RGB", (256, 256)).save(photo)
+    assert opened("whole") == [photos[0].name]
+    with pytest.raises(MagganError, match="cropped: its masks are of photos with another crop"):
+        opened("cropped")
+    assert len(opened("masks")) == 24  # a store that does not say is taken as it is
 
 
 def test_masks_that_are_not_there_are_asked_for(celeba, monkeypatch, tmp_path):

@@ -31,7 +31,7 @@ from .profiles import profile as get_profile
 from .progress import progress
 from .weights import load_weights, read_metadata, save_weights
 
-LARGEST_SEEN = 256  # pixels: faces to learn from need not be larger, for every judge looks at a smaller one
+LARGEST_SEEN = 512  # pixels: faces to learn from need not be larger, for judges look at 128 or 299 px of them
 COUNTERFACTUALS = 300  # test faces whose 13 true counterfactuals are drawn; fewer above 128 px
 BATCH = 64
 

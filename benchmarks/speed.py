@@ -24,7 +24,7 @@ from maggan.attributes import single_flips
 from maggan.data import Batch, to_uint8
 from maggan.drawnfaces import draw
 from maggan.judgenets import SmallFeatures
-from maggan.maskpictures import compress, expand, quantise
+from maggan.maskbytes import compress, expand, quantise
 from maggan.multilevel import discriminator
 from maggan.networks import Generator, initialise
 from maggan.parallel import launch

@@ -28,7 +28,7 @@ def build_masks(parser, photos, out, device=None, batch=16, workers=None, strict
     fabric = launch(device, devices, nodes)
     model, photos = load_parser(parser, fabric.device), list_photos(photos)
     photo_size = common_size(photos, sorted(photos))
-    # WebP is compressed outside of Python's lock, so threads are enough
+    # zlib compresses outside of Python's lock, so threads are enough
     with ExitStack() as held, ThreadPoolExecutor(workers or os.cpu_count()) as pool:
         store, todo = None, None
         if fabric.is_global_zero:
@@ -48,12 +48,12 @@ def build_masks(parser, photos, out, device=None, batch=16, workers=None, strict
                 some = {name: photos[name] for name in todo[mine : mine + batch]}
                 coming = _parsed(model, some, photo_size, strict, pool)
             for share in gathered(fabric, [(name, made and made.result()) for name, made in before]) or ():
-                for name, picture in share:
-                    if picture is None:
+                for name, data in share:
+                    if data is None:
                         store.leave_out(name)
                         left_out += 1
                     else:
-                        store.put(name, picture)
+                        store.put(name, data)
                         bar.update()
     if left_out:
         warn(f"{left_out} of {len(photos)} photos left out.")
@@ -61,7 +61,7 @@ def build_masks(parser, photos, out, device=None, batch=16, workers=None, strict
 
 
 def _parsed(model, photos, photo_size, strict, pool):
-    """Parse some photos: [(name, the picture of its masks being made, or None if the photo cannot be used)]."""
+    """Parse some photos: [(name, its masks being compressed, or None if the photo cannot be used)]."""
     read = {name: _face_to_parse(name, where, photo_size, strict) for name, where in photos.items()}
     faces = {name: face for name, face in read.items() if face is not None}
     made = {}

@@ -1,12 +1,11 @@
-"""Soft 19-part masks of photos, at 256 x 256, in a store: a folder of ordinary zip files of lossless WebP pictures.
+"""Soft 19-part masks of photos, at 256 x 256, in a store: a folder of ordinary zip files.
 
     python -m maggan.masks build --parser parser.safetensors --photos FOLDER --out STORE
     python -m maggan.masks verify --store STORE
 
-`benchmarks/mask_formats.py` measures this format against others. Each face is one picture: the 19 maps in its three
-channels, seven below each other in each. A shard's name is the hash of its bytes, and it appears only once it is whole,
-so a build may be killed at any time; `index.json` names the shards, so that none can go unnoticed. `verify()` finds any
-changed byte and any file that is gone.
+`maskbytes.py` makes a face's entry; `benchmarks/mask_formats.py` measures it against other formats. A shard's name is
+the hash of its bytes, and it appears only once it is whole, so a build may be killed at any time; `index.json` names
+the shards, so that none can go unnoticed. `verify()` finds any changed byte and any file that is gone.
 """
 
 import argparse
@@ -22,13 +21,14 @@ import torch
 from .attributes import PARTS
 from .celeba import warn
 from .errors import MagganError, cli
-from .maskpictures import MASK_SIZE, compress, expand, quantise
+from .maskbytes import MASK_SIZE, compress, expand, quantise
 from .paths import replacing
 from .progress import progress
 from .zips import read_entry
 
-FORMAT = "maggan masks 1"
+FORMAT = "maggan masks 2"
 INDEX = "index.json"
+SUFFIX = ".masks"  # of the entry of a photo, after its name
 SHARD_FACES = 256  # about 10 MB a shard; at most these are lost when a build is killed
 
 __all__ = ["MASK_SIZE", "MaskStore", "compress", "expand", "file_hash", "quantise"]
@@ -46,7 +46,7 @@ class MaskStore:
         self.path, self.notes = Path(path), notes
         self._key = hashlib.sha256(json.dumps(notes, sort_keys=True).encode()).hexdigest()
         self._entries = {}  # photo's name -> (shard, its entry)
-        self._waiting = {}  # photo's name -> picture, until there are enough for a shard
+        self._waiting = {}  # photo's name -> compressed masks, until there are enough for a shard
         # The index first: a build that runs meanwhile adds a shard, then its name. So does a killed one, and a shard
         # without its name in the index is as good as any.
         named, self.left_out = self._read_index()  # left_out: names of photos that could not be read
@@ -63,7 +63,7 @@ class MaskStore:
     def open(cls, path, **expected):
         """Open a store to read; MagganError in one line if it is none, is damaged, or not as expected (parser=hash).
 
-        Only `verify` reads the pictures themselves; a damaged one is told by `store[name]` too.
+        Only `verify` reads the masks themselves; a damaged one is told by `store[name]` too.
         """
         return cls(*cls._notes(path, expected))
 
@@ -140,7 +140,7 @@ class MaskStore:
                 entries, comment = file.infolist(), file.comment
         except (zipfile.BadZipFile, OSError):
             return False
-        self._entries |= {entry.filename.removesuffix(".webp"): (shard, entry) for entry in entries}
+        self._entries |= {entry.filename.removesuffix(SUFFIX): (shard, entry) for entry in entries}
         return comment.decode(errors="replace") == self._key
 
     def names(self):
@@ -179,7 +179,7 @@ class MaskStore:
         self.put(name, compress(quantise(parts).cpu().numpy()))
 
     def put(self, name, data):
-        """Store a compressed picture of `compress`."""
+        """Store what `compress` gave."""
         self._waiting[name] = data
         self.left_out.discard(name)
         if len(self._waiting) >= SHARD_FACES:
@@ -196,15 +196,15 @@ class MaskStore:
         self._write_index()
 
     def _write_shard(self):
-        data = io.BytesIO()
-        with zipfile.ZipFile(data, "w", zipfile.ZIP_STORED) as file:
+        shard = io.BytesIO()
+        with zipfile.ZipFile(shard, "w", zipfile.ZIP_STORED) as file:
             file.comment = self._key.encode()
-            for name, picture in self._waiting.items():
-                file.writestr(zipfile.ZipInfo(f"{name}.webp"), picture)  # a fixed date: same masks, same bytes
-        shard = self.path / f"masks-{_digest(data.getvalue())}.zip"
-        with replacing(shard) as partial:
-            partial.write_bytes(data.getvalue())
-        self._take_up(shard)
+            for name, data in self._waiting.items():
+                file.writestr(zipfile.ZipInfo(f"{name}{SUFFIX}"), data)  # a fixed date: same masks, same bytes
+        path = self.path / f"masks-{_digest(shard.getvalue())}.zip"
+        with replacing(path) as partial:
+            partial.write_bytes(shard.getvalue())
+        self._take_up(path)
         self._waiting = {}
 
     def __enter__(self):

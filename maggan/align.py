@@ -57,6 +57,11 @@ def align(photo, landmarks, size=1024):
     corners = face_square(landmarks)
     if not (0 <= corners.mean(0)).all() or not (corners.mean(0) <= photo.size).all():
         raise MagganError("its landmarks lie outside of the photo; is this the photo they were made for?")
+    return cut_square(photo, corners, size)
+
+
+def cut_square(photo, corners, size):
+    """What is within `corners` (4, 2), top left, bottom left, bottom right, top right, as PIL RGB of size x size."""
     photo, corners = _shrink(photo, corners, size)
     border = max(round(0.1 * _side(corners)), 3)  # pixels kept around the square, for the filters' sake
     photo, corners = _cut_out(photo, corners, border)
@@ -78,17 +83,17 @@ def face_square(landmarks):
     eyes, mouth = (left_eye + right_eye) / 2 + 0.5, (left_mouth + right_mouth) / 2 + 0.5
     across, down = right_eye - left_eye, mouth - eyes
     apart, high = np.linalg.norm(across), np.linalg.norm(down)
-    x = across - _quarter_turn(down)
+    x = across - quarter_turn(down)
     # x is as long as both together on a frontal face, and as the longer one where they are at right angles
     if not apart >= 1 or not high >= 1 or np.linalg.norm(x) < max(apart, high) / 2:
         what = "its eyes coincide" if not apart >= 1 else "its eyes and mouth are no face's"
         raise MagganError(f"{what}, by its landmarks; get the landmark file again.")
     x *= max(2.0 * apart, 1.8 * high) / np.linalg.norm(x)
-    y, centre = _quarter_turn(x), eyes + 0.1 * down
+    y, centre = quarter_turn(x), eyes + 0.1 * down
     return np.stack([centre - x - y, centre - x + y, centre + x + y, centre + x - y])
 
 
-def _quarter_turn(vector):
+def quarter_turn(vector):
     return np.array([-vector[1], vector[0]])
 
 

@@ -55,9 +55,12 @@ def relation_matrices(table="paper"):
     """The attribute-part matrices AR+ and AR- of section 3.2, read from `relations.csv`.
 
     AR+[i, p] is 1 where part p of the source image may change when attribute i is strengthened, AR- when it
-    is weakened. `table` is "paper" or "extended" (the paper's, with a wider row for Pale_Skin).
+    is weakened. `table` is "paper" or "extended" (the paper's, with a wider row for Pale_Skin), or a pair of matrices
+    of one's own, which is taken as it is.
     Returns two (13, 19) float tensors of 0 and 1. Raises MagganError for an unknown table or a bad row.
     """
+    if not isinstance(table, str):
+        return table
     if table not in TABLES:
         raise nearest(table, TABLES, "relation table")
     plus, minus = read_relations(RELATIONS, table)

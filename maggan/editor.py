@@ -1,61 +1,158 @@
 """Edit a picture with a trained row: `Editor.load(path).edit(image, {"Blond_Hair": +1})`."""
 
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
 import torch
 from PIL import Image
 from torchvision.transforms.v2 import functional as transforms
 
-from .attributes import ATTRIBUTES, attribute_index
+from .attributes import ATTRIBUTES, CONFLICTS, attribute_index
 from .checkpoints import load_generator
 from .errors import MagganError
+from .photo import cut_face, find_eyes, paste
+from .profiles import profile as get_profile
 from .regions import blend, preserved_mask
+
+
+class PhotoEdit(NamedTuple):
+    """An edited photo, and what it came of."""
+
+    result: Image.Image  # the full photo with the edit in it
+    mask: Image.Image  # "L": above 0 where it may differ from the photo
+    face: Image.Image  # the aligned square
+    edited: Image.Image  # its edit
+    parts: torch.Tensor | None  # the square's masks (19, S, S), if the row or the blending looks at them
+    said: list  # sentences on what was done beside what was asked
 
 
 class Editor:
     """A trained generator that takes and gives PIL images."""
 
-    def __init__(self, generator, config, parser=None, device="cpu"):
+    def __init__(self, generator, config, parser=None, device="cpu", classifier=None):
         self.generator, self.config, self.parser, self.device = generator, config, parser, device
+        self.classifier = classifier
+        self.world = get_profile(config.profile).world
 
     @classmethod
-    def load(cls, path, parser=None, device="cpu"):
-        """The editor of a weights file or a run folder; `parser` is a face parser's weights file, for photos."""
+    def load(cls, path, parser=None, device="cpu", classifier=None):
+        """The editor of a weights file or a run folder.
+
+        parser      a face parser's weights file, for photos
+        classifier  the attribute classifier's; without it, the one that lies with the weights, if there is one
+        Raises MagganError naming the file that is missing or damaged.
+        """
+        path = Path(path)
         generator, config = load_generator(path, device)
         if parser is not None:
             from .parser import load_parser
 
             parser = load_parser(parser, device)
-        return cls(generator, config, parser, device)
+        return cls(generator, config, parser, device, _load_classifier(classifier, path, config, device))
 
-    def edit(self, image, changes, strength=1.0, parts=None, attributes=None, blending=False):
+    def edit(self, image, changes, strength=1.0, parts=None, attributes=None, blending=False, table=None):
         """Edit one aligned face.
 
         image       a PIL image; its middle square is taken, at the size the row was trained at
-        changes     {attribute: +1 to strengthen, -1 to weaken}; other attributes stay
+        changes     {attribute: +1 to strengthen, -1 to weaken}; other attributes stay, but for what `resolved` releases
         strength    multiplies the changes
         parts       (19, S, S) masks of the image, in [0, 1]; without them the editor's parser makes them
-        attributes  (13,) 0 or 1, what the image has, for a peer system that is told the target's attributes
+        attributes  (13,) 0 or 1, what the image has; without it the classifier says, if the editor has one
         blending    take the source where it is to be preserved (eq. 13)
+        table       the relation matrices to go by instead of the row's: a table's name, or a pair of (13, 19)
 
         Returns a PIL image of the row's size. Raises MagganError for an unknown attribute, and where a row
         that is guided by masks has neither parts nor a parser.
         """
-        size = self.config.size
-        side = min(image.size)
-        square = transforms.center_crop(image.convert("RGB"), [side, side])
-        square = transforms.resize(square, [size, size], transforms.InterpolationMode.BICUBIC, antialias=True)
-        pixels = transforms.pil_to_tensor(square).to(self.device).unsqueeze(0)  # (1, 3, S, S) uint8
-        att_diff = torch.zeros(1, len(ATTRIBUTES), device=self.device)
-        for name, change in changes.items():
-            att_diff[0, attribute_index(name)] = change * strength
+        pixels = self._pixels(image)
         images = pixels.float() / 127.5 - 1
+        if attributes is None and self.classifier is not None:
+            attributes = self._classified(images)
+        att_diff = torch.zeros(1, len(ATTRIBUTES), device=self.device)
+        for name, change in self.resolved(changes, attributes)[0].items():
+            # what is released is so at strength 1, as in STGAN's test
+            att_diff[0, attribute_index(name)] = change * (strength if changes.get(name) else 1)
         masks = self._masks(pixels, parts, blending)
         had = None if attributes is None else torch.as_tensor(attributes).float().to(self.device).unsqueeze(0)
+        table = table or self.config.table
+        if self.config.conditioning == "mask":
+            self.generator.config = replace(self.config, table=table)
         with torch.inference_mode():
             edited = self.generator(images, att_diff, masks, had)
             if blending:
-                edited = blend(images, edited, preserved_mask(masks, att_diff, self.config.table))
+                edited = blend(images, edited, preserved_mask(masks, att_diff, table))
         levels = ((edited[0] + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).cpu()
         return Image.fromarray(levels.permute(1, 2, 0).numpy())
+
+    def edit_photo(self, photo, changes, strength=1.0, eyes=None, blending=False, table=None):
+        """Edit the face in a photo of any size.
+
+        photo  a PIL image, upright
+        eyes   ((x, y), (x, y)) in its pixels, the one on the viewer's left first; without them they are looked for
+
+        The other arguments are those of `edit`. Returns a PhotoEdit. Raises MagganError for a model of drawn faces,
+        where masks are needed and there is no parser, and where there are no eyes to be found.
+        """
+        if self.world == "drawn":
+            raise MagganError(
+                "this model was trained on drawn faces and knows no photos; load one that was trained on CelebA."
+            )
+        photo = photo.convert("RGB")
+        face, corners = cut_face(photo, find_eyes(photo) if eyes is None else eyes, self.config.size)
+        pixels = self._pixels(face)
+        parts = None
+        if self.parser is not None or blending or self._guided():
+            parts = self._masks(pixels, None, blending)[0]
+        had = None if self.classifier is None else self._classified(pixels.float() / 127.5 - 1)
+        _, said = self.resolved(changes, had)
+        edited = self.edit(face, changes, strength, parts, had, blending, table)
+        result, mask = paste(photo, corners, face, edited)
+        return PhotoEdit(result, mask, face, edited, parts, said)
+
+    def attributes_of(self, image):
+        """What the classifier sees in an aligned face: (13,) of 0 and 1; MagganError if there is no classifier."""
+        if self.classifier is None:
+            raise MagganError("no attribute classifier: Editor.load(path, classifier='classifier.safetensors').")
+        return self._classified(self._pixels(image).float() / 127.5 - 1)
+
+    def resolved(self, changes, attributes=None):
+        """The changes with what excludes each other resolved, and a sentence on each step.
+
+        Switching a hair colour on releases the other colours, Bald releases Bangs and Bangs Bald, as in STGAN's test;
+        of two that are both asked for, the one named last stays. attributes (13,) says what there is to be released.
+        Returns ({attribute: change}, [sentences]). Raises MagganError for an unknown attribute.
+        """
+        for name in changes:
+            attribute_index(name)
+        kept, said = {name: change for name, change in changes.items() if change}, []
+        for name in reversed(list(kept)):
+            if kept.get(name, 0) <= 0:
+                continue
+            for other in CONFLICTS.get(name, ()):
+                if kept.get(other, 0) > 0:
+                    del kept[other]
+                    said.append(f"{name} and {other} exclude each other; {name} is done.")
+                if attributes is not None and other not in kept and attributes[ATTRIBUTES.index(other)]:
+                    kept[other] = -1
+                    said.append(f"{name} takes the place of {other}.")
+        return kept, said
+
+    def _pixels(self, image):
+        """The image's middle square at the row's size, (1, 3, S, S) uint8."""
+        side = min(image.size)
+        square = transforms.center_crop(image.convert("RGB"), [side, side])
+        size = [self.config.size] * 2
+        square = transforms.resize(square, size, transforms.InterpolationMode.BICUBIC, antialias=True)
+        return transforms.pil_to_tensor(square).to(self.device).unsqueeze(0)
+
+    def _classified(self, images):
+        with torch.inference_mode():
+            return (self.classifier(images)[0] > 0).float().cpu()
+
+    def _guided(self):
+        """Whether the row looks at masks it is given."""
+        return self.config.conditioning == "mask" and self.config.masks == "given"
 
     def _masks(self, pixels, parts, blending):
         """The image's masks at its size, (1, 19, S, S), or None where nothing looks at them."""
@@ -65,9 +162,23 @@ class Editor:
             from .parser import parse
 
             return parse(self.parser, pixels, size=pixels.shape[-1])
-        if blending or (self.config.conditioning == "mask" and self.config.masks == "given"):
+        if blending or self._guided():
             raise MagganError(
                 f"row {self.config.variant} is guided by masks: pass parts=..., or load the editor with a parser: "
                 "Editor.load(path, parser='parser.safetensors')"
             )
         return None
+
+
+def _load_classifier(named, weights, config, device):
+    """The classifier of a file, or of the run that the weights belong to, or None."""
+    from .judges import build
+    from .weights import load_weights
+
+    folder = weights if weights.is_dir() else weights.parent
+    beside = [folder / "classifier.safetensors", folder.parent / "judges" / "classifier.safetensors"]
+    file = named or next((file for file in beside if file.exists()), None)
+    if file is None:
+        return None
+    network = load_weights(file, build("classifier", get_profile(config.profile)))
+    return network.to(device).eval().requires_grad_(False)

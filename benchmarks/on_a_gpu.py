@@ -1,0 +1,186 @@
+"""What only a GPU can show, in one go: `python benchmarks/on_a_gpu.py`.
+
+1. ten iterations in float32 on the CPU and on the GPU: how far the losses are apart;
+2. each setting that decides how an iteration is computed, against without;
+3. images a second, peak memory beside the estimate, and the share of the card's peak, at 128 to 1024 px;
+4. what is said where memory will not do;
+5. rows stgan and maggan at 256 px, maggan at 512 and 1024 px: trained for a while, evaluated, pictures.
+
+Each result is on the disk at once, in results/bench/gpu.json, and is not measured again: the same command goes on where
+it was. It needs PyTorch, torchvision and what training needs, no network.
+"""
+
+import argparse
+import json
+import tempfile
+import time
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from speed import Always, faces, levers
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
+
+from maggan import paths
+from maggan.errors import MagganError, cli
+from maggan.evaluate import evaluate
+from maggan.judges import train_judges
+from maggan.memory import peak_bytes
+from maggan.parallel import launch
+from maggan.profiles import profile as get_profile
+from maggan.run import Run
+from maggan.train import memory_told, train
+from maggan.variants import resolve
+
+# dense bfloat16 on the tensor cores, by NVIDIA's data sheets, in 10^12 operations a second
+PEAKS = {"H200": 989, "H100 PCIe": 756, "H100": 989, "A100": 312, "L40S": 362, "4090": 165}
+SIZES = ("drawn128", "drawn256", "drawn512", "drawn1024")
+ROWS = (("stgan", "drawn256"), ("maggan", "drawn256"), ("maggan", "drawn512"), ("maggan", "drawn1024"))
+WARM, TIMED = 3, 10  # iterations
+
+
+class Operations(TorchDispatchMode):
+    """Counts floating point operations. PyTorch's own counter follows modules too, and stops at the penalty."""
+
+    total = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        made = function(*args, **(kwargs or {}))
+        if function._overloadpacket in flop_registry:
+            self.total += flop_registry[function._overloadpacket](*args, **(kwargs or {}), out_val=made)
+        return made
+
+
+@contextmanager
+def started(config, device):
+    """A run of `config` on one batch of drawn faces."""
+    batch = Always(faces(config.batch, config.size))
+    with tempfile.TemporaryDirectory() as folder:
+        yield Run(config, Path(folder), launch(device, precision=config.precision), batch, batch)
+
+
+def agreement(device, base):
+    """The largest relative distance of any loss in ten float32 iterations on the CPU and on the device."""
+    config = resolve("maggan", base, precision="32", fused=False)
+    logs = []
+    torch.backends.cudnn.allow_tf32 = False
+    for where in ("cpu", device):
+        with started(config, where) as run:
+            logs.append([run.step() for _ in range(10)])
+    torch.backends.cudnn.allow_tf32 = True
+    apart = [abs(a[name] - b[name]) / max(1, abs(a[name])) for a, b in zip(*logs, strict=True) for name in a]
+    return {"row": "maggan", "profile": base, "iterations": 10, "largest distance": max(apart)}
+
+
+def lever_gains(device):
+    """Each lever's gain."""
+    return [{"lever": line.ours, "ms": 1e3 * line.taken, "without, ms": 1e3 * line.others,
+             "gain": line.others / line.taken} for line in levers(device)]  # fmt: skip
+
+
+def rate(name, device, tflops):
+    """How fast and how large an iteration of row maggan is."""
+    config = resolve("maggan", name)
+    with started(config, device) as run:
+        with Operations() as counter:
+            run.step()
+        for _ in range(WARM):
+            run.step()
+        on_gpu = device == "cuda"
+        if on_gpu:
+            torch.cuda.reset_peak_memory_stats()
+        begun = time.perf_counter()
+        for _ in range(TIMED):
+            run.step()  # waits for the device, for it returns numbers
+        seconds = (time.perf_counter() - begun) / TIMED
+    work = counter.total / seconds / 1e12
+    return {
+        "profile": name, "batch": config.batch, "precision": config.precision, "seconds an iteration": seconds,
+        "images a second": config.batch / seconds, "teraflops": work,
+        "share of peak": work / tflops if tflops else None,
+        "peak GB": torch.cuda.max_memory_allocated() / 1e9 if on_gpu else None,
+        "estimated GB": peak_bytes(config) / 1e9,
+    }  # fmt: skip
+
+
+def too_large(device):
+    """What is said where memory will not do: half of what maggan needs at 1024 px."""
+    config, there = resolve("maggan", "drawn1024"), torch.cuda.get_device_properties(device).total_memory
+    torch.cuda.set_per_process_memory_fraction(0.5 * peak_bytes(config) / there)
+    try:
+        with memory_told(config, torch.device(device)), started(config, device) as run:
+            run.step()
+    except MagganError as error:
+        return {"said": str(error)}
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
+    return {"said": None}
+
+
+def trained(row, name, iterations, judge_epochs, device):
+    """A row trained for so many iterations, and its numbers; sheets are in runs/<profile>/<row>-seed0/samples."""
+    profile = replace(
+        get_profile(name), judge_epochs=judge_epochs, test_faces=256, sample_every=max(iterations // 5, 1)
+    )
+    train_judges(profile, device)
+    begun = time.perf_counter()
+    train(row, profile, device=device, iterations=iterations)
+    seconds = time.perf_counter() - begun
+    metrics = evaluate(row, profile, device=device)["metrics"]
+    shown = {
+        key: metrics[key]["value"]
+        for key in ("mre", "psnr", "ssim", "accuracy_1.0", "accuracy_1.5", "fid")
+        if key in metrics
+    }
+    return {"row": row, "profile": name, "iterations": iterations, "training seconds": seconds, **shown}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--tflops", type=float, help="the card's peak in bfloat16, if it is not a known one")
+    parser.add_argument(
+        "--iterations", type=int, default=1000, help="of a row at 256 px; half at 512, a quarter at 1024"
+    )
+    parser.add_argument("--judge-epochs", type=int, default=1)
+    args = parser.parse_args()
+    if not torch.cuda.is_available():
+        raise MagganError("no GPU that PyTorch can use is here; on CPUs: make bench.")
+    device, card = "cuda", torch.cuda.get_device_name()
+    torch.set_float32_matmul_precision("highest")  # the comparison with the CPU is of float32
+    tflops = args.tflops or next((peak for name, peak in PEAKS.items() if name in card), None)
+    results = Results(paths.results() / "bench" / "gpu.json", {"card": card, "torch": torch.__version__})
+    results.take("agreement", lambda: agreement(device, "drawn64"))
+    torch.set_float32_matmul_precision("high")
+    results.take("levers", lambda: lever_gains(device))
+    for name in SIZES:
+        results.take(f"rate {name}", lambda name=name: rate(name, device, tflops))
+    results.take("too large", lambda: too_large(device))
+    for row, name in ROWS:
+        count = args.iterations * 256 // get_profile(name).size
+        results.take(f"{row} {name}", lambda row=row, name=name, count=count: trained(
+            row, name, count, args.judge_epochs, device))  # fmt: skip
+    print(f"written: {results.file}")
+
+
+class Results:
+    """Named results in a JSON file, each measured once."""
+
+    def __init__(self, file, about):
+        self.file = file
+        self.known = json.loads(file.read_text()) if file.exists() else {"about": about}
+        if self.known["about"] != about:
+            raise MagganError(f"{file}: was measured on {self.known['about']}; move it away to measure on {about}.")
+
+    def take(self, name, measure):
+        """Measure what is not known yet, print it and write it down."""
+        if name not in self.known:
+            self.known[name] = measure()
+            with paths.replacing(self.file) as partial:
+                partial.write_text(json.dumps(self.known, indent=1) + "\n")
+        print(f"{name}: {json.dumps(self.known[name])}", flush=True)
+
+
+if __name__ == "__main__":
+    cli(main)

@@ -148,8 +148,8 @@ def standing(file, lines, study, kind):
         if vote is None:
             wrong = "this is no vote; delete the line"
         elif vote.kind != kind:
-            what = "a simulated rater" if vote.kind == "simulated" else "a person" if vote.kind in KINDS else "neither"
-            wrong = f"a vote of {what} in a file of votes/{kind}; people's and simulated votes are never mixed, move it out"
+            what = {"simulated": "a simulated rater", "people": "a person"}.get(vote.kind, "nobody known")
+            wrong = f"a vote of {what} among those of votes/{kind}, which are never mixed; move the file out"
         elif vote.study != study.id:
             wrong = f"a vote on another study ({vote.study}, this one is {study.id}); move the file away"
         elif vote.rater != file.stem:

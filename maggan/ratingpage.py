@@ -6,6 +6,8 @@ from pathlib import Path
 
 import ipywidgets as widgets
 from IPython.display import HTML, display
+from matplotlib.figure import Figure
+from matplotlib.image import imread
 
 from .errors import MagganError
 from .profiles import profile as get_profile
@@ -32,7 +34,12 @@ TASKS = {
     "Pale_Skin": ("make the skin paler", "make the skin less pale"),
     "Young": ("make the face younger", "make the face older"),
 }
-BUTTONS = {"left": ("Left is better", "1 or ←"), "same": ("About the same", "2 or ↓"), "right": ("Right is better", "3 or →")}
+BUTTONS = {
+    "left": ("1 · Left is better", "key 1 or ←"),
+    "same": ("2 · About the same", "key 2 or ↓"),
+    "right": ("3 · Right is better", "key 3 or →"),
+}
+PLACES = (("left", "Left"), ("source", "Source"), ("right", "Right"))
 TOO_SOON = 0.3  # seconds after a pair appears: a second press meant for the one before
 STYLE, KEYS = (Path(__file__).with_name(name) for name in ("rating.css", "rating.js"))
 
@@ -49,7 +56,7 @@ class RatingPage:
         self.task, self.pictures, self.status, self.message = (widgets.HTML() for _ in range(4))
         self.choices = {}
         for choice, (text, keys) in BUTTONS.items():
-            self.choices[choice] = widgets.Button(description=text, tooltip=f"key {keys}")
+            self.choices[choice] = widgets.Button(description=text, tooltip=keys)
             self.choices[choice].on_click(lambda _, choice=choice: self.choose(choice))
         self.undo = widgets.Button(description="Take the last vote back", tooltip="key u")
         self.undo.on_click(lambda _: self.take_back())
@@ -142,7 +149,7 @@ def task(pair):
 def pictures(study, pair):
     """The two results and the source between them, as HTML that needs no other file."""
     cells = []
-    for which, title in (("left", "Left"), ("source", "Source"), ("right", "Right")):
+    for which, title in PLACES:
         file = study.picture(pair, which)
         if not file.exists():
             return f"<p>{escape(file.name)} is missing: make study PROFILE={escape(study.about['profile'])}</p>"
@@ -150,3 +157,17 @@ def pictures(study, pair):
         cells.append(f'<figure class="maggan-{which}-picture"><img alt="{title}" src="data:image/png;base64,{data}">'
                      f"<figcaption>{title}</figcaption></figure>")  # fmt: skip
     return f'<div class="maggan-pictures">{"".join(cells)}</div>'
+
+
+def still(study, pair):
+    """A pair as raters see it, as a matplotlib Figure, for readers without a kernel."""
+    figure = Figure(figsize=(7.2, 3.2), facecolor="white")
+    for i, (which, title) in enumerate(PLACES):
+        axes = figure.add_axes((i / 3 + 0.01, 0.12, 1 / 3 - 0.02, 0.72))
+        axes.imshow(imread(study.picture(pair, which)))
+        axes.set_title(title, size=9)
+        axes.axis("off")
+    figure.text(0.5, 0.97, f"The change asked for: {task(pair)}", ha="center", va="top", size=11)
+    texts = "        ".join(f"[ {text} ]" for text, _ in BUTTONS.values())
+    figure.text(0.5, 0.04, texts, ha="center", size=9)
+    return figure

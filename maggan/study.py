@@ -1,7 +1,7 @@
-"""Draw the user study: test faces, five changes each, the results of STGAN and MagGAN side by side (section 4, Table 2).
+"""Draw the user study: test faces, five changes each, the results of STGAN and MagGAN side by side (Table 2).
 
-`python -m maggan.study PROFILE [--seed 0]`. Everything random follows from the seed, so on one machine two draws are the
-same, byte for byte. What is drawn stays when interrupted.
+`python -m maggan.study PROFILE [--seed 0]`. Everything random follows from the seed, so on one machine two draws are
+the same, byte for byte. What is drawn stays when interrupted.
 """
 
 import argparse
@@ -175,7 +175,7 @@ def draw_pictures(folder, pairs, left, faces, generators, device):
         if all(file.exists() for file in files):
             continue
         images, parts, attributes = faces.batch([number[name]], device)
-        # the attribute alone is reversed, what conflicts with it released: the protocol's edits for accuracy (reading 15)
+        # one attribute reversed, what conflicts with it released: the protocol's edits for accuracy (reading 15)
         which = [ATTRIBUTES.index(pair.attribute) for pair in group]
         changes = released_flips(attributes)[:, which]  # (1, 5, 13)
         edits = {row: generators[row].edits(images, changes, parts, attributes)[0] for row in ROWS}

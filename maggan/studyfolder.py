@@ -46,7 +46,7 @@ class Study(NamedTuple):
         folder = Path(folder)
         text, about = read_json(folder / "study.json")
         if about.get("format") != FORMAT:
-            raise MagganError(f"{folder / 'study.json'} is of another version of this project; draw it anew: make study")
+            raise MagganError(f"{folder / 'study.json'} is of another version; move the folder away and: make study")
         return cls(folder, id_of(text), about, tuple(Pair(**pair) for pair in about["pairs"]))
 
     def picture(self, pair, which):

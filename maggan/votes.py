@@ -2,7 +2,7 @@
 
 A row wins a pair that more than half of its raters give it; all other pairs count as a tie. So of the paper's three
 raters two decide; of two both must agree; one rater decides alone.
-`python -m maggan.votes PROFILE` prints people's table, `--simulated` that of simulated raters, under a title that says so.
+`python -m maggan.votes PROFILE` prints people's table, `--simulated` that of simulated raters, under its own title.
 """
 
 import argparse
@@ -14,7 +14,7 @@ import pandas as pd
 from . import paths
 from .ballots import read_ballot
 from .errors import MagganError, cli
-from .studyfolder import Study, study_folder
+from .studyfolder import ROWS, Study, study_folder
 
 WINNERS = {"MagGAN": "maggan", "STGAN": "stgan", "Tie": "tie"}  # as the paper's Table 2 lists them
 GROUPS = {"with_hat": "with hat", "without_hat": "without hat", "overall": "overall"}
@@ -34,9 +34,14 @@ def read_votes(study, kind="people"):
     ]
     votes = pd.DataFrame(lines, columns=["pair", "rater", "choice"])
     left = study.key() if lines else {}
-    other = {"maggan": "stgan", "stgan": "maggan"}
-    votes["row"] = [{"left": left[pair], "right": other[left[pair]], "same": "tie"}[choice] for pair, _, choice in lines]
+    votes["row"] = [preferred(choice, left[pair]) for pair, _, choice in lines]
     return votes
+
+
+def preferred(choice, left):
+    """The row that a choice prefers, where `left` is the row on the left; "tie" for "same"."""
+    right = next(row for row in ROWS if row != left)
+    return {"left": left, "right": right, "same": "tie"}[choice]
 
 
 def counts(votes):
@@ -52,7 +57,7 @@ def majority(counted):
 
 
 def shares(study, winners):
-    """Table 2 as numbers, one a line: winner, group, value, low, high, n; shares of pairs with 95 % Wilson intervals."""
+    """Table 2 as numbers, one a line: winner, group, value, low, high, n; of pairs, with 95 % Wilson intervals."""
     hats = {pair.number: pair.hat for pair in study.pairs}
     hat = winners.index.map(hats).astype(bool)
     lines = []
@@ -104,28 +109,29 @@ def outcome(profile, kind="people"):
 
 
 def decided(study, counted, hat=None):
-    """(pairs that MagGAN won, pairs that either row won), of all faces or those with (True) or without (False) a hat."""
+    """How many pairs MagGAN won and how many either row won, of all faces or those with or without a hat."""
     winners = majority(counted)
     hats = {pair.number: pair.hat for pair in study.pairs}
     here = winners[[hat is None or hats[pair] == hat for pair in winners.index]]
     return int((here == "maggan").sum()), int((here != "tie").sum())
 
 
-def cell(line):
-    """A share in percent with its interval."""
-    return "–" if not line.n else f"{100 * line.value:.1f} [{100 * line.low:.1f}, {100 * line.high:.1f}]"
+def cell(line, factor=100):
+    """A share in percent, with its interval if it has one."""
+    value, low, high = (factor * number for number in (line.value, line.low, line.high))
+    return "–" if pd.isna(value) else f"{value:.1f}" if pd.isna(low) else f"{value:.1f} [{low:.1f}, {high:.1f}]"
 
 
 def notes(study, counted):
     """What a reader must know of the votes, one line each."""
     each = counted.sum(axis=1)
     kappa, agreement = fleiss_kappa(counted)
-    spread = ", ".join(f"{number} pairs by {raters}" for raters, number in each.value_counts().sort_index().items())
+    spread = ", ".join(f"{number} by {raters}" for raters, number in each.value_counts().sort_index().items())
     lines = [
-        f"Rated: {len(counted)} of {len(study.pairs)} pairs, {int(each.sum())} votes; raters a pair: {spread}. A row wins "
-        f"where more than half of a pair's raters prefer it, all else is a tie. In brackets 95 % (Wilson) over pairs, as "
-        "if pairs of one face were independent.",
-    ]  # fmt: skip
+        f"Rated: {len(counted)} of {len(study.pairs)} pairs, {int(each.sum())} votes (pairs by number of raters: "
+        f"{spread}). A row wins where more than half of a pair's raters prefer it, all else is a tie. In brackets 95 % "
+        "(Wilson) over pairs, as if pairs of one face were independent.",
+    ]
     if not math.isnan(agreement):
         kappa = "not defined" if math.isnan(kappa) else f"{kappa:.2f}"
         lines.append(f"Two raters of a pair agree in {100 * agreement:.0f} % of cases; Fleiss' kappa {kappa}.")
@@ -138,7 +144,8 @@ def simulated_table(profile):
     """Write the table of simulated raters to study/simulated.md, under its own title; returns the file."""
     found = outcome(profile, "simulated")
     if found is None:
-        raise MagganError(f"{study_folder(profile)} has no simulated votes: python -m maggan.rating PROFILE --simulate 3")
+        again = f"python -m maggan.rating {profile} --simulate 3"
+        raise MagganError(f"{study_folder(profile)} has no simulated votes: {again}")
     study, counted, table = found
     with paths.replacing(study.folder / "simulated.md") as partial:
         partial.write_text(f"# {SIMULATED}\n\n" + as_markdown(study, counted, table), encoding="utf-8")

@@ -390,7 +390,7 @@ study: | $(READY)  ## 500 pairs of edits for people to rate (seed 0 unless SEEDS
 	$(ONE_THREAD) MAGGAN_PLAIN=1 $(PYTHON) -m maggan.study $(PROFILE) --seed $(firstword $(SEEDS))
 
 rate: | $(READY)  ## the page on which people rate them, in the browser, of this machine alone
-	MAGGAN_PROFILE=$(PROFILE) JUPYTER_PATH=$(CURDIR)/page $(PYTHON) -m voila notebooks/16-rate-edits.ipynb \
+	MAGGAN_PROFILE=$(PROFILE) JUPYTER_PATH=$(call quoted,$(CURDIR)/page) $(PYTHON) -m voila notebooks/16-rate-edits.ipynb \
 		--template=maggan --theme=light --Voila.ip=127.0.0.1
 
 # ------------------------------------------------------------------------------------- the project itself

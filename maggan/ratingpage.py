@@ -6,8 +6,6 @@ from pathlib import Path
 
 import ipywidgets as widgets
 from IPython.display import HTML, display
-from matplotlib.figure import Figure
-from matplotlib.image import imread
 
 from .errors import MagganError
 from .profiles import profile as get_profile
@@ -67,7 +65,8 @@ class RatingPage:
         head = widgets.HTML(f"<h2>Rate edits of faces</h2><p>{QUESTION}</p>")
         self.page = widgets.VBox([head, self.welcome, self.message, self.rated])
         self.named = {"rating": self.page, "welcome": self.welcome, "name": self.name, "start": self.start,
-                      "choices": buttons, "foot": foot, "undo": self.undo, "message": self.message, **self.choices}
+                      "choices": buttons, "foot": foot, "undo": self.undo, "leave": self.leave,
+                      "message": self.message, **self.choices}
         for name, widget in self.named.items():
             widget.add_class(f"maggan-{name}")
         self.end()
@@ -161,13 +160,16 @@ def pictures(study, pair):
 
 def still(study, pair):
     """A pair as raters see it, as a matplotlib Figure, for readers without a kernel."""
-    figure = Figure(figsize=(7.2, 3.2), facecolor="white")
+    import matplotlib.pyplot as plt  # only here: raters need not wait for it
+
+    figure = plt.figure(figsize=(7.2, 3.2), facecolor="white")
     for i, (which, title) in enumerate(PLACES):
         axes = figure.add_axes((i / 3 + 0.01, 0.12, 1 / 3 - 0.02, 0.72))
-        axes.imshow(imread(study.picture(pair, which)))
+        axes.imshow(plt.imread(study.picture(pair, which)))
         axes.set_title(title, size=9)
         axes.axis("off")
     figure.text(0.5, 0.97, f"The change asked for: {task(pair)}", ha="center", va="top", size=11)
     texts = "        ".join(f"[ {text} ]" for text, _ in BUTTONS.values())
     figure.text(0.5, 0.04, texts, ha="center", size=9)
+    plt.close(figure)  # else a notebook shows it twice
     return figure

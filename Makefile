@@ -133,7 +133,7 @@ ifneq ($(WRONG),)
 $(error $(WRONG))
 endif
 endif
-NO_PHOTOS := bench clean parser table2 claims report fig3 fig6 fig7 $(filter-out peers,$(MORE))
+NO_PHOTOS := bench clean parser table2 rate claims report fig3 fig6 fig7 $(filter-out peers,$(MORE))
 OF_PHOTOS := $(if $(filter celeba,$(WORLD)),$(filter-out $(NO_PHOTOS),$(GOALS)),$(filter masks,$(GOALS)))
 ifneq ($(OF_PHOTOS),)
 ifeq ($(and $(CELEBA),$(shell [ -d $(call quoted,$(CELEBA)) ] && echo yes)),)
@@ -160,9 +160,9 @@ endif
 # What was measured, whatever the profile: one file, rewritten only when a metrics file says something else, so that
 # what looks at all of them trains none of them.
 MEASURED := $(RUNS)/.code/measured
-ifneq ($(filter table1 claims all-notebooks report fig% $(MORE),$(GOALS)),)
+ifneq ($(filter table1 table2 claims all-notebooks report fig% $(MORE),$(GOALS)),)
 IGNORED  := $(shell mkdir -p $(RUNS)/.code; \
-	now=$$(cat $(RESULTS)/*/metrics/*.json $(RESULTS)/*/learning/*.json /dev/null 2>/dev/null | cksum); \
+	now=$$(cat $(RESULTS)/*/metrics/*.json $(RESULTS)/*/learning/*.json $(RESULTS)/*/study/votes/people/*.csv /dev/null 2>/dev/null | cksum); \
 	[ "$$now" = "$$(cat $(MEASURED) 2>/dev/null)" ] || echo "$$now" > $(MEASURED))
 endif
 SHOWN    := $(RUNS)/.code/$(PROFILE)-shown
@@ -184,7 +184,7 @@ HERE_AGAIN = $(MAKE) --no-print-directory MAGGAN_RUNS=$(RUNS) MAGGAN_RESULTS=$(R
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .DEFAULT_GOAL := help
-.PHONY: help table1 table2 table3 claims figures $(NAMED) learning all report rows of-half row faces judges lab all-notebooks parser masks test bench reference lock env clean unknown-row
+.PHONY: help table1 table2 table3 claims figures $(NAMED) learning all report rows of-half row faces judges lab all-notebooks parser masks study rate test bench reference lock env clean unknown-row
 
 help:  ## this text
 	@echo "make TARGET [PROFILE=$(PROFILE)] [CELEBA=folder]"
@@ -198,7 +198,7 @@ table1: $(OUT)/tables/table1.md  ## Table 1: AttGAN and STGAN at half the size, 
 	@echo "table1 is up to date: $<"
 	@cat $<
 
-table2: $(OUT)/tables/table2.md  ## Table 2: what people prefer; ours is empty until there are ratings
+table2: $(OUT)/tables/table2.md  ## Table 2: what people prefer; ours is empty until there are ratings (make rate)
 	@echo "table2 is up to date: $<"
 	@cat $<
 
@@ -345,7 +345,7 @@ $(OUT)/figures/%.png: $(call CODE,gallery) $(MEASURED) | $(READY)
 $(OUT)/report.html: $(call CODE,report) $(SHOWN) $(MEASURED) | $(READY)
 	$(PYTHON) -m maggan.report $(PROFILE) >/dev/null
 
-$(OUT)/tables/table2.md: $(call CODE,tables) $(PRINTED) | $(READY)
+$(OUT)/tables/table2.md: $(call CODE,tables) $(PRINTED) $(MEASURED) | $(READY)
 	$(PYTHON) -m maggan.tables table2 $(PROFILE) >/dev/null
 
 $(OUT)/tables/claims.md: notebooks/11-claims.ipynb $(call CODE,11-claims) $(MEASURED) | $(READY) $(if $(filter table3,$(GOALS)),$(TABLE)) $(if $(filter table1,$(GOALS)),$(OUT)/tables/table1.md)
@@ -383,6 +383,16 @@ else
 endif
 	@touch $@
 
+# --------------------------------------------------------------------------------------------- the study
+
+# Neither trains a row: the study takes the weights that are there.
+study: | $(READY)  ## 500 pairs of edits for people to rate (seed 0 unless SEEDS=n), as for Table 2
+	$(ONE_THREAD) MAGGAN_PLAIN=1 $(PYTHON) -m maggan.study $(PROFILE) --seed $(firstword $(SEEDS))
+
+rate: | $(READY)  ## the page on which people rate them, in the browser, of this machine alone
+	MAGGAN_PROFILE=$(PROFILE) JUPYTER_PATH=$(call quoted,$(CURDIR)/page) $(PYTHON) -m voila notebooks/16-rate-edits.ipynb \
+		--template=maggan --theme=light --Voila.ip=127.0.0.1
+
 # ------------------------------------------------------------------------------------- the project itself
 
 test: $(READY)  ## ruff, the tests, and every notebook at smoke size
@@ -399,5 +409,5 @@ bench: $(READY)  ## speeds that the project relies on, as ratios
 reference: $(TABLE)  ## make this run of the profile the reference that later tables are compared with
 	$(PYTHON) -m maggan.reference $(PROFILE) $(if $(findstring command,$(origin ROWS)),$(ROWS))
 
-clean:  ## delete what was made for PROFILE (photos and their masks stay)
-	rm -rf $(HERE) $(OUT)
+clean:  ## delete what was made for PROFILE (photos, their masks and a study that people have rated stay)
+	rm -rf $(HERE) $(if $(wildcard $(OUT)/study/votes/people/*.csv),$(filter-out $(OUT)/study,$(wildcard $(OUT)/*)),$(OUT))

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from . import paths
+from . import paths, votes
 from .errors import MagganError, cli
 from .learning import learning_over_seeds
 from .measured import command, read_metrics, resized
@@ -89,6 +89,22 @@ class Runs:
         mean = Value(center, *(sum(value[end] for value in values) / len(values) for end in (1, 2)))
         self.said.append(f"{key} of {slug} on {', '.join(attributes)} {mean}")
         return mean
+
+    def preferred(self, hat):
+        """MagGAN's share of the pairs that people did not call a tie, of faces with (True) or without (False) a hat."""
+        found, name = votes.outcome(self.profile), self.profile.name
+        if found is None:
+            raise NotRun(f"no ratings yet: make study PROFILE={name}, then make rate PROFILE={name}")
+        study, counted, _ = found
+        done = int((counted.sum(axis=1) >= votes.RATERS).sum())
+        if done < len(study.pairs):  # no verdict on the way, when it could still turn
+            raise NotRun(f"{done} of {len(study.pairs)} pairs have {votes.RATERS} raters: make rate PROFILE={name}")
+        won, of = votes.decided(study, counted, hat)
+        if not of:
+            raise NotRun("people called every pair a tie")
+        value, faces = Value(*votes.wilson(won, of)), {None: "", True: ", with hat", False: ", without hat"}[hat]
+        self.said.append(f"pairs that people give maggan of those without ties{faces} {value}")
+        return value
 
     def has(self, slug, factor):
         """Whether a row was run on the profile `factor` times as large."""
@@ -212,7 +228,9 @@ def one_scale_fails_on_male(runs):
 
 
 def raters(runs):
-    raise NotRun("no ratings yet")
+    """Of the pairs that one of the two won; judged once the paper's number of people have rated every pair."""
+    overall, hat, none = (runs.preferred(hat) for hat in (None, True, False))
+    return overall.low > 0.5 and hat.minus(none).low > 0
 
 
 class Claim(NamedTuple):

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from . import paths
+from . import paths, votes
 from .errors import cli, nearest
 from .measured import EXTRA_ROWS, command, read_metrics, resized
 from .profiles import Profile
@@ -101,7 +101,7 @@ def as_text(table, profile):
     """
     profile = get_profile(profile)
     if table == "table2":
-        return ratings()
+        return ratings(profile)
     numbers = values(table, profile).set_index(["row", "profile", "metric", "source"])
     rows = {}
     for line in lines_of(table, profile):
@@ -121,15 +121,34 @@ def as_text(table, profile):
     return frame.rename_axis("Methods")
 
 
-def ratings():
+def preferences(profile):
+    """Table 2 as numbers, one a line: winner, group, source, value, low, high, n; percent of pairs won.
+
+    Yours are people's votes alone; a simulated rater's have a table of their own (`votes.simulated_table`).
+    """
+    printed = pd.read_csv(paths.paper() / "table2.csv").melt("winner", var_name="group").assign(source="paper")
+    found = votes.outcome(profile)
+    if found:
+        printed = pd.concat([printed, percent(found[2]).assign(source="yours")])
+    return printed.reindex(columns=["winner", "group", "source", "value", "low", "high", "n"]).astype({"n": "Int64"})
+
+
+def percent(shares):
+    """Shares of pairs in percent."""
+    return shares.assign(**{name: 100 * shares[name] for name in ("value", "low", "high")})
+
+
+def ratings(profile):
     """Table 2, which of two edits people prefer: the paper's percentages, and ours once there are ratings."""
-    printed = pd.read_csv(paths.paper() / "table2.csv").set_index("winner")
-    titles = {"with_hat": "with hat %", "without_hat": "without hat %", "overall": "overall %"}
-    cells = {
-        (title, source): [f"{value:.1f}" if source == "paper" else "no ratings yet" for value in printed[key]]
-        for key, title in titles.items() for source in ("paper", "yours")
-    }  # fmt: skip
-    return pd.DataFrame(cells, index=printed.index.rename("Methods"))
+    numbers = preferences(profile).set_index(["winner", "group", "source"])
+    cells = {}
+    for group, title in votes.GROUPS.items():
+        for source in ("paper", "yours"):
+            cells[f"{title} %", source] = [
+                votes.cell(numbers.loc[where], 1) if (where := (winner, group, source)) in numbers.index
+                else "no ratings yet" for winner in votes.WINNERS
+            ]  # fmt: skip
+    return pd.DataFrame(cells, index=pd.Index(votes.WINNERS, name="Methods"))
 
 
 def cell(line, decimals):
@@ -144,7 +163,13 @@ def notes(table, profile):
     """What a reader must know to read the table, computed from the runs."""
     profile = get_profile(profile)
     if table == "table2":
-        return ["The paper: 500 pairs of edits of 100 faces. Ours stays empty until people have rated our edits."]
+        paper = "The paper: 500 pairs of edits of 100 photos at 256 px, three raters each, percent of pairs."
+        found = votes.outcome(profile)
+        if found is None:
+            return [f"{paper} Ours stays empty until people have rated our edits: make study, then make rate."]
+        said = [f"{profile.name}: {profile.note}."] if profile.note else []
+        study = f"Yours: people's votes on {profile.world} faces of {profile.size} px, of the two rows compared."
+        return [*said, paper, study, *votes.notes(*found[:2])]
     yours = read_metrics(profile, "yours")
     lines = [f"{profile.name}: {profile.note}."] if profile.note else []
     relations = sorted({run["table"] for run in yours.values()})
@@ -217,7 +242,7 @@ def write_table(table, profile):
     profile = get_profile(profile)
     folder = paths.results() / profile.name / "tables"
     frame, said = as_text(table, profile), notes(table, profile)
-    numbers = pd.read_csv(paths.paper() / "table2.csv") if table == "table2" else values(table, profile)
+    numbers = preferences(profile) if table == "table2" else values(table, profile)
     texts = {
         "csv": numbers.to_csv(index=False, float_format="%.6g"),
         "tex": latex(frame, said),

@@ -12,7 +12,7 @@ from maggan.paths import ROOT
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 WITH_ROW = ("04", "07", "08")
-WITH_PROFILE = ("01", "04", "06", "07", "08", "09", "10", "11", "12", "13", "14")
+WITH_PROFILE = ("01", "04", "06", "07", "08", "09", "10", "11", "12", "13", "14", "16")
 
 
 @pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem)
@@ -25,7 +25,7 @@ def code_cells(nb):
 
 
 def test_they_are_numbered_without_a_gap():
-    assert [path.name[:3] for path in NOTEBOOKS] == [f"{i:02d}-" for i in range(15)]
+    assert [path.name[:3] for path in NOTEBOOKS] == [f"{i:02d}-" for i in range(17)]
 
 
 def test_valid_and_for_the_python_of_the_environment(book):

@@ -334,6 +334,41 @@ def test_a_remark_in_a_profile_looks_at_rows_again(tree):
     assert {f"train {row}" for row in ROWS} <= set(runs) and "environment" not in runs
 
 
+@pytest.mark.parametrize("goal", ["table2", "claims"])
+def test_a_vote_is_counted_by_the_next_make(tree, goal):
+    page, votes = tree / f"results/drawn64/tables/{goal}.md", tree / "results/drawn64/study/votes"
+    planned(tree, goal=goal)
+    page.touch()
+    os.utime(page, (LATER + 500, LATER + 500))
+    assert planned(tree, goal=goal) == []
+    before = (tree / "runs/.code/measured").read_text()
+    for kind in ("simulated", "people"):
+        (votes / kind).mkdir(parents=True)
+        (votes / kind / "anna.csv").write_text("a vote\n")
+        make(tree, "-n", goal)
+        assert ((tree / "runs/.code/measured").read_text() != before) == (kind == "people")
+    changed(tree / "runs/.code/measured")
+    assert planned(tree, goal=goal) != []
+
+
+def test_clean_leaves_what_people_said(tree):
+    votes = tree / "results/drawn64/study/votes/people/anna.csv"
+    votes.parent.mkdir(parents=True)
+    votes.write_text("a vote\n")
+    make(tree, "clean")
+    assert votes.exists() and [path.name for path in (tree / "results/drawn64").iterdir()] == ["study"]
+    assert not (tree / "runs/drawn64").exists()
+    votes.unlink()
+    make(tree, "clean")
+    assert not (tree / "results/drawn64").exists()
+
+
+def test_the_study_trains_nothing(tree):
+    shutil.rmtree(tree / "runs/drawn64")
+    assert planned(tree, goal="study") == ["study drawn64"]
+    assert planned(tree, "SEEDS=3", goal="study") == ["study drawn64"]
+
+
 @pytest.mark.parametrize("goal", ["table3", "faces", "clean"])
 def test_a_mistyped_profile_is_found_first(tree, goal):
     done = make(tree, "-n", goal, "PROFILE=celeba65", check=False)

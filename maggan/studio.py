@@ -150,8 +150,10 @@ class Studio:
 
     def change(self, attribute, value):
         """Change an attribute by `value` in [-1.5, 1.5]: above 0 strengthens it, below weakens, 0 leaves it."""
-        attribute_index(attribute), self.changes.pop(attribute, None)
-        self.changes[attribute] = checked(value, -LIMIT, "a change")  # at the end: the last one wins a conflict
+        attribute_index(attribute)
+        value = checked(value, -LIMIT, "a change")
+        self.changes.pop(attribute)
+        self.changes[attribute] = value  # at the end: the last one wins a conflict
         self._shown = None
 
     def has(self, attribute):

@@ -107,7 +107,7 @@ class StudioPage:
         self.compare.observe(lambda _: self._do(lambda: None), "value")
         self.prepare = widgets.Button(description="Make PNG", layout={"display": "none"})
         self.prepare.on_click(lambda _: self._do(lambda: None, save=True))
-        self.signed = widgets.Checkbox(description="differences with their sign", indent=False, layout={"width": "auto"})
+        self.signed = widgets.Checkbox(description="signed differences", indent=False, layout={"width": "auto"})
         self.signed.observe(lambda _: self._do(lambda: None), "value")
 
     def _build_relation(self):

@@ -57,19 +57,24 @@ def align(photo, landmarks, size=1024):
     corners = face_square(landmarks)
     if not (0 <= corners.mean(0)).all() or not (corners.mean(0) <= photo.size).all():
         raise MagganError("its landmarks lie outside of the photo; is this the photo they were made for?")
-    return cut_square(photo, corners, size)
+    return cut_square(
+        photo, corners, size, shift=0.5
+    )  # that half pixel, and that in `face_square`, are CelebA-HQ's own
 
 
-def cut_square(photo, corners, size):
-    """What is within `corners` (4, 2), top left, bottom left, bottom right, top right, as PIL RGB of size x size."""
+def cut_square(photo, corners, size, shift=0.0):
+    """What is within `corners` (4, 2), top left, bottom left, bottom right, top right, as PIL RGB of size x size.
+
+    Corners are where pixels end, so that the photo's are 0 and its width; `shift` is added to them once the photo
+    has been shrunk or enlarged to about the wanted size.
+    """
     photo, corners = _shrink(photo, corners, size)
     border = max(round(0.1 * _side(corners)), 3)  # pixels kept around the square, for the filters' sake
     photo, corners = _cut_out(photo, corners, border)
     photo, corners = _enlarge(photo, corners, size)
     photo, corners = _pad(photo, corners, border)
-    # Both halves of a pixel, here and in `face_square`, are CelebA-HQ's own.
-    corners = tuple((corners + 0.5).ravel())
-    drawn = photo.transform((4 * size, 4 * size), Image.Transform.QUAD, corners, Image.Resampling.BILINEAR)
+    quad = tuple((corners + shift).ravel())
+    drawn = photo.transform((4 * size, 4 * size), Image.Transform.QUAD, quad, Image.Resampling.BILINEAR)
     return drawn.resize((size, size), Image.Resampling.LANCZOS)
 
 

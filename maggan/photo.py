@@ -11,7 +11,7 @@ from .align import EYES_OF_ALIGNED, cut_square, face_square, quarter_turn
 from .celeba import CROP_LEFT, CROP_SIZE, CROP_TOP
 from .errors import MagganError
 
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF")  # none that runs a program, as EPS does
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")  # none that runs a program, as EPS does
 SMALLEST, LARGEST = 32, 50_000_000  # pixels of a side, pixels in all
 LARGEST_FILE = 100_000_000  # bytes
 FEATHER = 0.12  # of the square's side, over which an edit fades out
@@ -120,8 +120,8 @@ def face_corners(eyes, size):
     """The square around a face, as a model of `size` pixels knows faces, from its eyes alone.
 
     Up to 256 px as STGAN crops the 178 x 218 photos, above as CelebA-HQ's squares (with the mouth where it mostly
-    is). Returns corners (4, 2) top left, bottom left, bottom right, top right, in the photo's pixels. Raises
-    MagganError for eyes that make no face.
+    is). Returns corners (4, 2) top left, bottom left, bottom right, top right, as `align.cut_square` takes them.
+    Raises MagganError for eyes that make no face.
     """
     left, right = np.asarray(eyes, float).reshape(2, 2)
     across = right - left
@@ -130,11 +130,11 @@ def face_corners(eyes, size):
     if size > 256:
         mouth = (left + right) / 2 + MOUTH * quarter_turn(across)
         return face_square([left, right, mouth, mouth, mouth])
-    at_left, at_right = EYES_OF_ALIGNED
+    at_left, at_right = EYES_OF_ALIGNED  # numbers of pixels, whose middles are half a pixel further
     near, far = np.array([CROP_LEFT, CROP_TOP]), np.array([CROP_LEFT, CROP_TOP]) + CROP_SIZE
-    crop = np.array([near, (near[0], far[1]), far, (far[0], near[1])]) - (at_left + at_right) / 2
+    crop = np.array([near, (near[0], far[1]), far, (far[0], near[1])]) - (at_left + at_right) / 2 - 0.5
     x = across / np.linalg.norm(at_right - at_left)
-    return (left + right) / 2 + crop @ np.stack([x, quarter_turn(x)])
+    return (left + right) / 2 + 0.5 + crop @ np.stack([x, quarter_turn(x)])
 
 
 def cut_face(photo, eyes, size):
@@ -169,7 +169,6 @@ def paste(photo, corners, face, edited):
     size = face.width
     weight = feather(size)
     change = (np.asarray(edited, np.float32) - np.asarray(face, np.float32)) * weight[..., None]
-    corners = np.asarray(corners) + 0.5  # from pixels' numbers to their middles, as `cut_square` takes them
     side = np.linalg.norm(corners[3] - corners[0])
     left, top = np.maximum(np.floor(corners.min(0)), 0).astype(int)
     right, bottom = np.minimum(np.ceil(corners.max(0)), photo.size).astype(int)

@@ -32,8 +32,8 @@ def path(name):
 def ship(profile, seed=0, folder=FOLDER):
     """Write the networks of a finished run into `folder`; MagganError if a row or the judges are missing.
 
-    Returns their size in bytes. Weights are rounded to float16, which moves an edit by less than one level of 255
-    at nearly every pixel.
+    Returns their size in bytes. Weights are rounded to float16, which moves an edit by less than a fifth of one
+    level of 255 (drawn64, 30 test faces, all 13 flips).
     """
     profile = get_profile(profile)
     if profile.world != "drawn":

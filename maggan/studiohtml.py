@@ -12,7 +12,7 @@ from .studiopictures import SHOWN_UP_TO, difference, overlay, parts_picture, pre
 LARGEST = 800  # pixels of the longer side of a photo on the page; the saved file has the photo's own size
 
 STYLE = """<style>
-.mg { max-width: 1180px; margin: 0 auto; font-family: system-ui, sans-serif; color: #222; }
+.mg { container-type: inline-size; max-width: 1180px; margin: 0 auto; font-family: system-ui, sans-serif; color: #222; }
 .mg, .mg .widget-box { overflow: visible; }
 .mg .mg-row { display: flex; flex-flow: row wrap; align-items: center; gap: 6px; }
 .mg .mg-top { align-items: flex-start; gap: 8px 28px; margin-top: 8px; }
@@ -39,8 +39,9 @@ STYLE = """<style>
 .mg .mg-upload { font-size: 0; }
 .mg .mg-upload::after { content: "Upload a photo"; font-size: 13px; }
 .mg .mg-cards { display: flex; flex-wrap: wrap; gap: 12px; }
-.mg .mg-cards figure { margin: 0; width: 128px; }
-.mg .mg-cards img { width: 128px; display: block; border-radius: 4px; }
+.mg .mg-cards { --card: min(128px, calc((100cqw - 28px) / 3)); }
+.mg .mg-cards figure { margin: 0; width: var(--card); }
+.mg .mg-cards img { width: var(--card); display: block; border-radius: 4px; }
 .mg .mg-cards figcaption { font-size: 12px; line-height: 1.35; margin-top: 3px; }
 .mg .mg-error { color: #8b0000; background: #fdecea; border-radius: 4px; padding: 4px 8px; }
 .mg .mg-said { color: #555; }
@@ -57,7 +58,10 @@ STYLE = """<style>
 .mg .mg-name { position: sticky; left: 0; background: #fff; z-index: 1; }
 .mg .mg-part .widget-html-content { writing-mode: vertical-rl; transform: rotate(180deg); font-size: 12px;
   width: 24px; }
-.mg .mg-photo img { max-width: 100%; cursor: crosshair; }
+@container (max-width: 340px) {
+  .mg .widget-slider .widget-label { width: 104px !important; font-size: 12px; line-height: 1.2; white-space: normal; }
+}
+.mg .mg-photo img { max-width: 100%; max-height: 320px; cursor: crosshair; }
 </style>"""
 
 # A click adds its place in the photo to the field of the eyes; the fourth number is the last.
@@ -110,10 +114,10 @@ def cards(shown, signed):
     """The pictures of one edit (`Shown`), each with a line on what it is."""
     pictures = [("source", shown.face)]
     for row, edited in shown.edits.items():
-        told = f"MRE {shown.errors[row]:.4f}, {1000 * shown.seconds[row]:.0f} ms"
+        told = f"MRE {shown.errors[row]:.4f}<br>in {1000 * shown.seconds[row]:.0f} ms"
         pictures.append((f"<b>{short_title(row)}</b><br>{told}", edited))
     pictures += [("<b>true edit</b>", shown.true)] if shown.true else []
-    scale = f"&minus;{SHOWN_UP_TO:g} blue, {SHOWN_UP_TO:g} red" if signed else f"0 black, {SHOWN_UP_TO:g} yellow"
+    scale = f"blue &minus;{SHOWN_UP_TO:g},<br>red {SHOWN_UP_TO:g}" if signed else f"black 0,<br>yellow {SHOWN_UP_TO:g}"
     for row, edited in shown.edits.items():
         pictures.append((f"{short_title(row)} &minus; source<br>{scale}", difference(shown.face, edited, signed)))
     pictures += [

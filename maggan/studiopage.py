@@ -1,6 +1,7 @@
 """The edit studio as a page of widgets, in JupyterLab and in Voila: a thin front for `Studio`."""
 
 import os
+import re
 from contextlib import contextmanager
 
 import ipywidgets as widgets
@@ -39,7 +40,8 @@ class StudioPage:
         left = box([self.wipe, row([self.compare, self.save, self.prepare]), self.said], "mg-picture")
         right = box([self.grid, row([self.strength, self.blending]), row([*self.buttons, self.signed]), self.cards],
                     "mg-sliders")  # fmt: skip
-        more = widgets.Accordion([self.relation, self.about], titles=("Which part may change", "About the models"))
+        titles = ("Which part may change", "MODEL_CARD.md: about the models, and a note on use")
+        more = widgets.Accordion([self.relation, self.about], titles=titles)
         self.view = box(
             [widgets.HTML(STYLE), widgets.HTML(INTRODUCTION), self.faces, row(self.strip),
              row([self.redraw, self.upload]), self.error, self.eyes, row([left, right], "mg-top"), more], "mg",
@@ -91,6 +93,7 @@ class StudioPage:
                 lambda: self.studio.change(name, change["new"])), "value")  # fmt: skip
         self.grid = box(list(self.sliders.values()), "mg-grid")
         self.strength = slider(0.0, 1.0, "Strength")
+        self.strength.layout.flex = "1 1 280px"
         self.strength.observe(lambda change: self._do(lambda: self._set("strength", change["new"])), "value")
         self.blending = widgets.Checkbox(description="Blending (eq. 13)", indent=False, layout={"width": "auto"})
         self.blending.observe(lambda change: self._do(lambda: self._set("blending", change["new"])), "value")
@@ -113,7 +116,7 @@ class StudioPage:
     def _build_relation(self):
         self.table = widgets.Dropdown(options=[*TABLES, "edited"], description="table", layout={"width": "220px"})
         self.table.observe(self._table_chosen, "value")
-        self.sign = widgets.ToggleButtons(options=SIGNS, description="when", style={"button_width": "auto"})
+        self.sign = widgets.ToggleButtons(options=SIGNS, style={"button_width": "auto"})
         self.sign.observe(lambda _: self._do(lambda: None), "value")
         self.look = widgets.Dropdown(options=ATTRIBUTES, value="Blond_Hair", description="region of")
         self.look.observe(lambda _: self._do(lambda: None), "value")
@@ -137,7 +140,8 @@ class StudioPage:
         self.about = widgets.Output()
         card_file = paths.ROOT / "MODEL_CARD.md"
         text = card_file.read_text(encoding="utf-8") if card_file.exists() else "MODEL_CARD.md is not here."
-        self.about.append_display_data(Markdown(text))
+        # links to other files of the project lead nowhere from this page
+        self.about.append_display_data(Markdown(re.sub(r"\[([^\]]*)\]\((?!https?:)[^)]*\)", r"\1", text)))
 
     # ---------------------------------------------------------------------------------------- what they do
 

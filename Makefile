@@ -245,7 +245,8 @@ parser: $(OURS)  ## the face parser, trained on CelebAMask-HQ pairs: make parser
 masks: $(STORE)/.ready  ## soft part masks of all photos in CELEBA
 
 lab: $(READY)  ## JupyterLab on the notebooks, in the locked environment
-	$(PYTHON) -m jupyter lab --notebook-dir=. notebooks/00-start-here.ipynb
+	$(PYTHON) -m jupyter lab --notebook-dir=. --LabApp.news_url=None \
+		--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate notebooks/00-start-here.ipynb
 
 # ------------------------------------------------------------------------------------------------ the demo
 

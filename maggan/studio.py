@@ -1,6 +1,6 @@
 """The edit studio without its page: a face, what to change in it, and everything one sees of the edit.
 
-Every control of the page is a method or an attribute here, so that tests and notebooks use it without a browser.
+Every control of the page is a method or an attribute here; tests and notebooks use it without a browser.
 """
 
 import io
@@ -42,9 +42,6 @@ class Studio:
             if len({editor.config.size for editor in some.values()}) > 1:
                 raise MagganError("the models side by side must be of one size; choose rows of one profile.")
         self._random = random.Random(seed)
-        self.photo = None  # a PIL image while a photo is edited
-        self.unaligned = None  # a photo that waits for its eyes
-        self.eyes = None
         self.strip = [self._next_seed() for _ in range(STRIP)]
         self.pick(self.strip[0])
         self.reset()
@@ -96,6 +93,7 @@ class Studio:
         if not isinstance(seed, int) or not 0 <= seed < 2**62:
             raise MagganError(f"a face is chosen by a whole number from 0 on, not by {seed!r}.")
         drawn = draw([seed], self.size)
+        # `photo` is the one that is edited, `unaligned` one that waits for its `eyes`
         self.seed, self.photo, self.unaligned, self.eyes = seed, None, None, None
         self.face, self.parts, self.attributes = as_picture(drawn.images[0]), drawn.parts[0], drawn.attributes[0]
         self._shown = None
@@ -271,8 +269,7 @@ class Studio:
             seconds[row] = time.perf_counter() - begun
         first, editor = done[self.main], self.photo_editors[self.main]
         changes, _ = self._resolved(wanted, editor.classifier and editor.attributes_of(first.face))
-        results = {row: one.result for row, one in done.items()}
-        edits = {row: one.edited for row, one in done.items()}
+        results, edits = ({row: getattr(one, kind) for row, one in done.items()} for kind in ("result", "edited"))
         return self._show(self.photo, results, first.face, edits, None, first.parts, changes, seconds, first.said)
 
     def _resolved(self, wanted, attributes):

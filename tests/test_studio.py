@@ -481,6 +481,27 @@ def test_opening_with_a_model_of_ones_own(tmp_path):
         Studio.open(model=tmp_path, parser=tmp_path / "parser.safetensors")
 
 
+@pytest.mark.parametrize("beside", [True, False])
+def test_a_model_of_photos_is_shown_beside_stgan_of_the_same_run_if_it_is_there(tmp_path, monkeypatch, beside):
+    loaded = []
+
+    def load(path, parser=None):
+        loaded.append((path, parser))
+        return untrained(path.name.split("-seed")[0], "celeba64" if parser else "drawn64", parser)
+
+    monkeypatch.setattr("maggan.studio.pretrained.path", lambda row: tmp_path / f"{row}-seed0")
+    monkeypatch.setattr("maggan.studio.Editor.load", load)
+    if beside:
+        (tmp_path / "stgan-seed0").mkdir()
+        (tmp_path / "stgan-seed0" / "weights.safetensors").touch()
+    studio = Studio.open(model=tmp_path / "maggan-seed0", parser="parser.pth")
+    assert list(studio.photo_editors) == ["maggan", "stgan"][: 1 + beside]
+    assert (tmp_path / "maggan-seed0", "parser.pth") in loaded
+    monkeypatch.setattr("maggan.studio.Editor.load", lambda path, parser=None: untrained("maggan", "drawn64"))
+    with pytest.raises(MagganError, match="trained on drawn faces; MODEL must be"):
+        Studio.open(model=tmp_path / "maggan-seed0", parser="parser.pth")
+
+
 def test_models_side_by_side_are_of_one_size():
     with pytest.raises(MagganError, match="of one size"):
         Studio({"maggan": untrained("maggan"), "stgan": untrained("stgan", "drawn64")})

@@ -16,7 +16,7 @@ from .data import FIRST_SEED
 from .drawnfaces import draw
 from .editor import Editor
 from .errors import MagganError
-from .photo import read_upload
+from .photo import find_eyes, read_upload
 from .regions import preserved_mask
 from .studiopictures import Shown, as_picture, edit_error, true_edit
 
@@ -136,9 +136,10 @@ class Studio:
 
     def _try_photo(self, photo, eyes):
         before = self.photo, self.eyes, self._shown
-        self.photo, self.eyes, self._shown, self.unaligned = photo, eyes, None, None
         try:
+            self.photo, self.eyes, self._shown = photo, eyes or find_eyes(photo), None
             self.shown()
+            self.unaligned = None
         except MagganError:
             self.photo, self.eyes, self._shown = before
             self.unaligned = photo
@@ -244,9 +245,11 @@ class Studio:
     def shown(self):
         """The edit as it is set now; a `Shown`. Made anew only after something was set."""
         if self._shown is None:
-            wanted = {name: value for name, value in self.changes.items() if value and self.strength}
-            self._shown = self._edit_drawn(wanted) if self.photo is None else self._edit_photo(wanted)
+            self._shown = (self._edit_drawn if self.photo is None else self._edit_photo)(self._wanted())
         return self._shown
+
+    def _wanted(self):
+        return {name: value for name, value in self.changes.items() if value and self.strength}
 
     def _edit_drawn(self, wanted):
         edits, seconds = {}, {}
@@ -262,15 +265,25 @@ class Studio:
         return self._show(self.face, edits, self.face, edits, as_picture(true), self.parts, changes, seconds, said)
 
     def _edit_photo(self, wanted):
-        done, seconds = {}, {}
-        for row, editor in self.photo_editors.items():
-            begun = time.perf_counter()
-            done[row] = editor.edit_photo(self.photo, wanted, self.strength, self.eyes, self.blending, self.table)
-            seconds[row] = time.perf_counter() - begun
-        first, editor = done[self.main], self.photo_editors[self.main]
+        how = self.strength, self.eyes, self.blending, self.table
+        editor, begun = self.photo_editors[self.main], time.perf_counter()
+        first = editor.edit_photo(self.photo, wanted, *how)
+        seconds, edits = {self.main: time.perf_counter() - begun}, {}
+        for row, other in self.photo_editors.items():
+            # pasting into a large photo takes seconds: of the other row that is left to `result`
+            edits[row] = first.edited if row == self.main else other.edit(
+                first.face, wanted, self.strength, first.parts, None, self.blending, self.table)  # fmt: skip
         changes, _ = self._resolved(wanted, editor.classifier and editor.attributes_of(first.face))
-        results, edits = ({row: getattr(one, kind) for row, one in done.items()} for kind in ("result", "edited"))
+        results = {self.main: first.result}
         return self._show(self.photo, results, first.face, edits, None, first.parts, changes, seconds, first.said)
+
+    def result(self, row):
+        """The picture as `row` edits it, a PIL image in the size of the source."""
+        shown = self.shown()
+        if row not in shown.results:
+            how = self.strength, self.eyes, self.blending, self.table
+            shown.results[row] = self.editors[row].edit_photo(self.photo, self._wanted(), *how).result
+        return shown.results[row]
 
     def _resolved(self, wanted, attributes):
         """What the editors make of the changes, {attribute: entry of att_diff}, and their sentences on it."""
@@ -287,7 +300,7 @@ class Studio:
     def png(self, row=None):
         """The edited picture as the bytes of a PNG file, in the size of the source; `row` is the main one if None."""
         file = io.BytesIO()
-        self.shown().results[row or self.main].save(file, "PNG")
+        self.result(row or self.main).save(file, "PNG")
         return file.getvalue()
 
 

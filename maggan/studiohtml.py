@@ -114,7 +114,8 @@ def cards(shown, signed):
     """The pictures of one edit (`Shown`), each with a line on what it is."""
     pictures = [("source", shown.face)]
     for row, edited in shown.edits.items():
-        told = f"MRE {shown.errors[row]:.4f}<br>in {1000 * shown.seconds[row]:.0f} ms"
+        told = f"MRE {shown.errors[row]:.4f}"
+        told += f"<br>in {1000 * shown.seconds[row]:.0f} ms" if row in shown.seconds else ""
         pictures.append((f"<b>{short_title(row)}</b><br>{told}", edited))
     pictures += [("<b>true edit</b>", shown.true)] if shown.true else []
     scale = f"blue &minus;{SHOWN_UP_TO:g},<br>red {SHOWN_UP_TO:g}" if signed else f"black 0,<br>yellow {SHOWN_UP_TO:g}"

@@ -163,7 +163,9 @@ class StudioPage:
             action()
             self._show(save)
         except MagganError as error:
-            self.error.value = sentences([error], "mg-error")
+            # what the editor says of eyes is for a command line; here the photo is shown to be clicked on
+            said = re.sub("; (or )?say where the eyes are.*", r"; \1click on both eyes below.", str(error))
+            self.error.value = sentences([said], "mg-error")
             self._settings()
 
     def _set(self, name, value):
@@ -205,13 +207,13 @@ class StudioPage:
         """Show the edit as it is set now."""
         shown = self.studio.shown()
         self._settings()
-        pictures = {short_title(row): result for row, result in shown.results.items()}
-        pictures |= {"true edit": shown.true} if shown.true else {}
+        rows = {short_title(row): row for row in shown.edits}
+        choices = (*rows, *(["true edit"] if shown.true else []))
         with self._silently():
-            if self.compare.options != tuple(pictures):
-                self.compare.options = tuple(pictures)
-                self.compare.index = 0
-        self.wipe.value = wipe(shown.source, pictures[self.compare.value], self.compare.value)
+            if self.compare.options != choices:
+                self.compare.options, self.compare.index = choices, 0
+        after = self.studio.result(rows[self.compare.value]) if self.compare.value in rows else shown.true
+        self.wipe.value = wipe(shown.source, after, self.compare.value)
         self.cards.value = cards(shown, self.signed.value)
         self.said.value = sentences(shown.said)
         at_once = save or shown.source.width * shown.source.height <= SAVED_AT_ONCE

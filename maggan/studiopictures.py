@@ -21,7 +21,7 @@ class Shown(NamedTuple):
     """One edit, as it is shown. Pictures are PIL images, squares of the model's size unless said otherwise."""
 
     source: Image.Image  # a drawn face, or a photo in its own size
-    results: dict  # {row: the edited picture in the size of `source`}
+    results: dict  # {row: the edited picture in the size of `source`}; for all rows see `Studio.result`
     face: Image.Image  # the (aligned) face that the models saw
     edits: dict  # {row: the edited face}
     true: Image.Image | None  # what the edit ought to be; of drawn faces only
@@ -29,7 +29,7 @@ class Shown(NamedTuple):
     att_diff: torch.Tensor  # (13,) what was changed, strength included
     preserved: torch.Tensor  # (S, S), M of eq. 5
     errors: dict  # {row: MRE of this edit}, see `edit_error`
-    seconds: dict  # {row: how long the edit took}
+    seconds: dict  # {row: how long the edit took}, of a photo only the first row's, with its parts and pasting
     said: tuple  # sentences on what was done otherwise than asked
 
 

@@ -421,7 +421,7 @@ def test_a_photo_without_eyes_waits_for_them(with_photos, photo, monkeypatch):
     def blind(picture):
         raise MagganError("no face found that looks at the camera.")
 
-    monkeypatch.setattr("maggan.editor.find_eyes", blind)
+    monkeypatch.setattr("maggan.studio.find_eyes", blind)
     studio = with_photos
     before = studio.shown()
     with pytest.raises(MagganError, match="no face found"):
@@ -438,7 +438,7 @@ def test_a_photo_without_eyes_waits_for_them(with_photos, photo, monkeypatch):
 
 
 def test_a_photo_is_edited_in_its_own_size_and_left_for_a_drawn_face(with_photos, photo, monkeypatch):
-    monkeypatch.setattr("maggan.editor.find_eyes", lambda picture: EYES)
+    monkeypatch.setattr("maggan.studio.find_eyes", lambda picture: EYES)
     studio = with_photos
     studio.clear()
     studio.upload(as_png(photo), "me.png")
@@ -446,6 +446,9 @@ def test_a_photo_is_edited_in_its_own_size_and_left_for_a_drawn_face(with_photos
     shown = studio.shown()
     assert shown.true is None and studio.has("Male") is None
     assert shown.results["maggan"].size == photo.size and shown.edits["maggan"].size == (64, 64)
+    alone = studio.photo_editors["stgan"].edit_photo(photo, {"Pale_Skin": 1}, eyes=EYES)
+    assert studio.result("stgan").tobytes() == alone.result.tobytes() != shown.results["maggan"].tobytes()
+    assert shown.edits["stgan"].tobytes() == alone.edited.tobytes() and studio.result("stgan") is studio.result("stgan")
     changed = (as_levels(shown.results["maggan"]) != as_levels(photo)).any(0)
     assert changed[50:170, 50:160].any() and not changed[:, :10].any()
     assert shown.preserved[:40].max() < 0.01 and shown.preserved[-8:].min() > 0.99  # skin may change, cloth may not
@@ -456,7 +459,7 @@ def test_a_photo_is_edited_in_its_own_size_and_left_for_a_drawn_face(with_photos
 
 
 def test_blending_in_a_photo_leaves_what_is_preserved(with_photos, photo, monkeypatch):
-    monkeypatch.setattr("maggan.editor.find_eyes", lambda picture: EYES)
+    monkeypatch.setattr("maggan.studio.find_eyes", lambda picture: EYES)
     studio = with_photos
     studio.clear()
     studio.change("Pale_Skin", 1)

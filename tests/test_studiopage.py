@@ -192,14 +192,15 @@ def test_a_photo_waits_for_two_clicks_on_its_eyes(page, monkeypatch):
     from test_studio import EYES, AllSkin, untrained
 
     def blind(picture):
-        raise MagganError("no face found that looks at the camera.")
+        raise MagganError("no face found that looks at the camera; say where the eyes are: --eyes X,Y,X,Y.")
 
-    monkeypatch.setattr("maggan.editor.find_eyes", blind)
+    monkeypatch.setattr("maggan.studio.find_eyes", blind)
     page.studio.photo_editors = {"maggan": untrained("maggan", "celeba64", AllSkin().eval())}
     before = page.wipe.value
     photo = Image.new("RGB", (200, 240), (200, 150, 120))
     page.upload.value = file_of(photo)
-    assert "no face found" in page.error.value and page.wipe.value == before
+    assert "no face found that looks at the camera; click on both eyes below.<" in page.error.value
+    assert page.wipe.value == before
     assert page.eyes.layout.display == "" and same(pictures(page.photo)[0], photo)
     page.eye_field.value = "88, 110"  # the first click
     assert not page.error.value and page.wipe.value == before

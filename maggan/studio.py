@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from . import pretrained
-from .attributes import ATTRIBUTES, NEVER_EDITABLE, PAIRS, TABLES, attribute_index, part_index, relation_matrices
+from .attributes import ATTRIBUTES, attribute_index
 from .data import FIRST_SEED
 from .drawnfaces import draw
 from .editor import Editor
@@ -19,6 +19,7 @@ from .errors import MagganError
 from .photo import find_eyes, read_upload
 from .regions import preserved_mask
 from .studiopictures import Shown, as_picture, edit_error, true_edit
+from .studiorelation import Relation
 
 ROWS = ("maggan", "stgan")  # the first is the one whose regions, difference and PNG are shown
 LIMIT = 1.5  # of a change and of the strength; STGAN's published edits are at 1.5
@@ -26,7 +27,7 @@ STRIP = 6  # faces to choose from
 START = ("Blond_Hair", "Black_Hair")  # the first of them that the face has not: an edit to look at from the beginning
 
 
-class Studio:
+class Studio(Relation):
     """A face and an edit of it by two rows, MagGAN and STGAN."""
 
     def __init__(self, editors=None, photo_editors=None, seed=0):
@@ -201,45 +202,6 @@ class Studio:
         for attribute in self._random.sample(ATTRIBUTES, self._random.randint(1, 3)):
             self.flip(attribute)
 
-    # -------------------------------------------------------------------------------------- the relation
-
-    def use_table(self, name):
-        """Take a relation table as it comes with the package, "paper" or "extended"."""
-        self.relation = dict(zip("+-", relation_matrices(name), strict=True))
-        self._shown = None
-
-    def relate(self, attribute, sign, part, on):
-        """Let a part change, or not, when the attribute is strengthened ("+") or weakened ("-").
-
-        The other of a pair of parts goes along. Raises MagganError for a part that is never editable.
-        """
-        row, _ = attribute_index(attribute), part_index(part)
-        if sign not in ("+", "-"):
-            raise MagganError(f"the sign must be + or -, not '{sign}'.")
-        if part in NEVER_EDITABLE:
-            raise MagganError(f"{part} is never editable: an edit has to leave it alone.")
-        for name in next((pair for pair in PAIRS if part in pair), (part,)):
-            self.relation[sign][row, part_index(name)] = float(bool(on))
-        self._shown = None
-
-    def related(self, attribute, sign, part):
-        """Whether the part may change when the attribute is strengthened ("+") or weakened ("-")."""
-        return bool(self.relation[sign][attribute_index(attribute), part_index(part)])
-
-    @property
-    def table(self):
-        """The relation in use: a table's name, or the two (13, 19) matrices where one was edited."""
-        now = self.relation["+"], self.relation["-"]
-        for name in TABLES:
-            if all(torch.equal(*pair) for pair in zip(now, relation_matrices(name), strict=True)):
-                return name
-        return now[0].clone(), now[1].clone()
-
-    def region(self, attribute, sign):
-        """The influence region that the relation gives one attribute on this face, (S, S) in [0, 1]."""
-        parts = self.shown().parts
-        return (self.relation[sign][attribute_index(attribute)][:, None, None] * parts).sum(0).clamp(0, 1)
-
     # ---------------------------------------------------------------------------------------- the result
 
     def shown(self):
@@ -296,6 +258,11 @@ class Studio:
         preserved = preserved_mask(parts[None], att_diff[None], self.table)[0, 0]
         errors = {row: edit_error(face, edited, preserved) for row, edited in edits.items()}
         return Shown(source, results, face, edits, true, parts, att_diff, preserved, errors, seconds, tuple(said))
+
+    def region(self, attribute, sign):
+        """The influence region that the relation gives one attribute on this face, (S, S) in [0, 1]."""
+        parts = self.shown().parts
+        return (self.relation[sign][attribute_index(attribute)][:, None, None] * parts).sum(0).clamp(0, 1)
 
     def png(self, row=None):
         """The edited picture as the bytes of a PNG file, in the size of the source; `row` is the main one if None."""

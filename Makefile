@@ -126,7 +126,7 @@ ifeq ($(SYSTEM_PYTHON),)
 $(error Python 3.11 or 3.12 is needed; install one so that python3.11, python3.12 or python3 is it)
 endif
 endif
-GOALS  := $(filter-out env lock lab test,$(GOALS))
+GOALS  := $(filter-out env lock lab demo test,$(GOALS))
 ifneq ($(GOALS),)
 WRONG  := $(call STAMP,--profile=$(call quoted,$(PROFILE)) $(STAMPS) $(WORLD) $(ENTRIES))
 ifneq ($(WRONG),)
@@ -184,7 +184,7 @@ HERE_AGAIN = $(MAKE) --no-print-directory MAGGAN_RUNS=$(RUNS) MAGGAN_RESULTS=$(R
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .DEFAULT_GOAL := help
-.PHONY: help table1 table2 table3 claims figures $(NAMED) learning all report rows of-half row faces judges lab all-notebooks parser masks study rate test bench reference lock env clean unknown-row
+.PHONY: help table1 table2 table3 claims figures $(NAMED) learning all report rows of-half row faces judges lab demo all-notebooks parser masks study rate test bench reference lock env clean unknown-row
 
 help:  ## this text
 	@echo "make TARGET [PROFILE=$(PROFILE)] [CELEBA=folder]"
@@ -245,7 +245,17 @@ parser: $(OURS)  ## the face parser, trained on CelebAMask-HQ pairs: make parser
 masks: $(STORE)/.ready  ## soft part masks of all photos in CELEBA
 
 lab: $(READY)  ## JupyterLab on the notebooks, in the locked environment
-	$(PYTHON) -m jupyter lab --notebook-dir=. notebooks/00-start-here.ipynb
+	$(PYTHON) -m jupyter lab --notebook-dir=. --LabApp.news_url=None \
+		--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate notebooks/00-start-here.ipynb
+
+# ------------------------------------------------------------------------------------------------ the demo
+
+# page/ holds Voila's settings (this machine alone, no sources, no other host) and its page. Photos are edited by a
+# model of one's own: MODEL=folder of a run, and the parser that its masks were made with.
+OF_PHOTO = $(if $(MODEL),MAGGAN_MODEL=$(call quoted,$(call absolute,$(MODEL))) MAGGAN_PARSER=$(call quoted,$(call absolute,$(PARSER))))
+demo: $(READY)  ## the edit studio as a page in the browser: make demo [MODEL=folder PARSER=file]
+	JUPYTER_PATH="$(CURDIR)/page" JUPYTER_CONFIG_PATH="$(CURDIR)/page" $(OF_PHOTO) \
+	$(PYTHON) -m voila notebooks/15-edit-studio.ipynb $(if $(PORT),--port=$(PORT))
 
 # those of figures only where the rows they look at are wanted
 NOTEBOOKS := $(wildcard notebooks/0[0-6]*.ipynb notebooks/10*.ipynb $(call has,stgan maggan $(LEVELS),notebooks/12*.ipynb) \

@@ -12,8 +12,9 @@ from .celeba import CROP_LEFT, CROP_SIZE, CROP_TOP
 from .errors import MagganError
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")  # none that runs a program, as EPS does
-SMALLEST, LARGEST = 32, 50_000_000  # pixels of a side, pixels in all
+SMALLEST, LARGEST = 32, 25_000_000  # pixels of a side, pixels in all
 LARGEST_FILE = 100_000_000  # bytes
+STRIP = 256  # rows of a photo that are edited at a time, so that memory does not grow with it
 FEATHER = 0.12  # of the square's side, over which an edit fades out
 MOUTH = 1.08  # how far the mouth is below the eyes, in distances of the eyes, on CelebA's aligned photos
 DETECTION = 640  # pixels of the longer side, in which faces are looked for
@@ -172,15 +173,16 @@ def paste(photo, corners, face, edited):
     side = np.linalg.norm(corners[3] - corners[0])
     left, top = np.maximum(np.floor(corners.min(0)), 0).astype(int)
     right, bottom = np.minimum(np.ceil(corners.max(0)), photo.size).astype(int)
-    box = (left, top, right - left, bottom - top)
-    kept = _warped(weight, corners, side, box)
     pixels = np.array(photo.convert("RGB"))
-    here = pixels[top:bottom, left:right]
-    for channel in range(3):
-        moved = np.where(kept > 0, _warped(change[..., channel], corners, side, box), 0)
-        here[..., channel] = (here[..., channel] + moved).round().clip(0, 255)
     mask = np.zeros(pixels.shape[:2], np.uint8)
-    mask[top:bottom, left:right] = np.ceil(255 * kept.clip(0, 1))
+    for row in range(top, bottom, STRIP):
+        here = np.s_[row : min(row + STRIP, bottom), left:right]
+        box = (left, row, right - left, min(STRIP, bottom - row))
+        kept = _warped(weight, corners, side, box)
+        for channel in range(3):
+            moved = np.where(kept > 0, _warped(change[..., channel], corners, side, box), 0)
+            pixels[*here, channel] = (pixels[*here, channel] + moved).round().clip(0, 255)
+        mask[here] = np.ceil(255 * kept.clip(0, 1))
     return Image.fromarray(pixels), Image.fromarray(mask)
 
 

@@ -250,12 +250,14 @@ lab: $(READY)  ## JupyterLab on the notebooks, in the locked environment
 
 # ------------------------------------------------------------------------------------------------ the demo
 
-# page/ holds Voila's settings (this machine alone, no sources, no other host) and its page. Photos are edited by a
-# model of one's own: MODEL=folder of a run, and the parser that its masks were made with.
+# page/ holds Voila's settings (this machine alone, no sources, no other host) and its page.
+VOILA = JUPYTER_PATH=$(call quoted,$(CURDIR)/page) JUPYTER_CONFIG_PATH=$(call quoted,$(CURDIR)/page) $(PYTHON) -m voila \
+	$(if $(PORT),--port=$(PORT))
+
+# Photos are edited by a model of one's own: MODEL=folder of a run, and the parser that its masks were made with.
 OF_PHOTO = $(if $(MODEL),MAGGAN_MODEL=$(call quoted,$(call absolute,$(MODEL))) MAGGAN_PARSER=$(call quoted,$(call absolute,$(PARSER))))
 demo: $(READY)  ## the edit studio as a page in the browser: make demo [MODEL=folder PARSER=file]
-	JUPYTER_PATH="$(CURDIR)/page" JUPYTER_CONFIG_PATH="$(CURDIR)/page" $(OF_PHOTO) \
-	$(PYTHON) -m voila notebooks/15-edit-studio.ipynb $(if $(PORT),--port=$(PORT))
+	$(OF_PHOTO) $(VOILA) notebooks/15-edit-studio.ipynb
 
 # those of figures only where the rows they look at are wanted
 NOTEBOOKS := $(wildcard notebooks/0[0-6]*.ipynb notebooks/10*.ipynb $(call has,stgan maggan $(LEVELS),notebooks/12*.ipynb) \
@@ -400,8 +402,7 @@ study: | $(READY)  ## 500 pairs of edits for people to rate (seed 0 unless SEEDS
 	$(ONE_THREAD) MAGGAN_PLAIN=1 $(PYTHON) -m maggan.study $(PROFILE) --seed $(firstword $(SEEDS))
 
 rate: | $(READY)  ## the page on which people rate them, in the browser, of this machine alone
-	MAGGAN_PROFILE=$(PROFILE) JUPYTER_PATH=$(call quoted,$(CURDIR)/page) $(PYTHON) -m voila notebooks/16-rate-edits.ipynb \
-		--template=maggan --theme=light --Voila.ip=127.0.0.1
+	MAGGAN_PROFILE=$(PROFILE) $(VOILA) notebooks/16-rate-edits.ipynb
 
 # ------------------------------------------------------------------------------------- the project itself
 

@@ -10,12 +10,13 @@ takes the small model that comes with the package.
 import argparse
 from pathlib import Path
 
-from torchvision.transforms.functional import to_pil_image
+from PIL import Image
 
 from . import paths, pretrained
 from .editor import Editor
 from .errors import MagganError, cli
 from .photo import read_upload
+from .pixels import as_picture
 
 
 def photo_model():
@@ -57,15 +58,12 @@ def edit_drawn(seed, changes, out, model=None, strength=1.0, blending=False, dev
     if editor.world != "drawn":
         raise MagganError(f"{model}: was trained on photos; leave --model out for a drawn face.")
     face = draw([seed], editor.config.size)
-    picture = to_pil_image(face.images[0] * 0.5 + 0.5)
-    write(editor.edit(picture, changes, strength, face.parts[0], face.attributes[0], blending), out)
+    write(editor.edit(as_picture(face.images[0]), changes, strength, face.parts[0], face.attributes[0], blending), out)
     return editor.resolved(changes, face.attributes[0])[1]
 
 
 def write(picture, out):
     """Write a picture in the format its name says; MagganError if there is none."""
-    from PIL import Image
-
     kind = Image.registered_extensions().get(Path(out).suffix.lower())
     if kind not in ("PNG", "JPEG", "WEBP"):
         raise MagganError(f"{out}: name a .png, .jpg or .webp file.")

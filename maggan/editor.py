@@ -12,6 +12,7 @@ from .attributes import ATTRIBUTES, CONFLICTS, attribute_index
 from .checkpoints import load_generator
 from .errors import MagganError
 from .photo import cut_face, find_eyes, paste
+from .pixels import as_picture
 from .profiles import profile as get_profile
 from .regions import blend, preserved_mask
 
@@ -82,8 +83,7 @@ class Editor:
             edited = self.generator(images, att_diff, masks, had)
             if blending:
                 edited = blend(images, edited, preserved_mask(masks, att_diff, table))
-        levels = ((edited[0] + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).cpu()
-        return Image.fromarray(levels.permute(1, 2, 0).numpy())
+        return as_picture(edited[0])
 
     def edit_photo(self, photo, changes, strength=1.0, eyes=None, blending=False, table=None):
         """Edit the face in a photo of any size.
@@ -100,8 +100,7 @@ class Editor:
             )
         photo = photo.convert("RGB")
         face, corners = cut_face(photo, find_eyes(photo) if eyes is None else eyes, self.config.size)
-        pixels = self._pixels(face)
-        parts = None
+        pixels, parts = self._pixels(face), None
         if self.parser is not None or blending or self._guided():
             parts = self._masks(pixels, None, blending)[0]
         had = None if self.classifier is None else self._classified(pixels.float() / 127.5 - 1)

@@ -23,15 +23,15 @@ def quantise(parts):
 
 def compress(levels):
     """Levels (19, 256, 256) uint8 as bytes: one bit a value, whether it is above 0; then, of those that are, the
-    difference to the value above it. Row by row of all parts, so that `expand` undoes a row in one go."""
+    difference to the value above it. Row by row of all parts, so that `decompress` undoes a row in one go."""
     rows = np.ascontiguousarray(levels.transpose(1, 0, 2)).reshape(MASK_SIZE, -1)
     there, differences = rows > 0, rows.copy()
     differences[1:] -= rows[:-1]  # modulo 256
     return zlib.compress(np.packbits(there).tobytes() + differences[there].tobytes(), level=9)
 
 
-def expand(data):
-    """The inverse of `compress` and `quantise`: (19, 256, 256) float in [0, 1]."""
+def decompress(data):
+    """The inverse of `compress`: levels (19, 256, 256) uint8."""
     data = np.frombuffer(zlib.decompress(data), np.uint8)
     there = np.unpackbits(data[: VALUES // 8])
     rows = np.zeros(VALUES, np.uint8)
@@ -40,5 +40,10 @@ def expand(data):
     for above, row, kept in zip(rows, rows[1:], there[1:], strict=False):
         row += above
         row *= kept
-    levels = torch.from_numpy(rows).view(MASK_SIZE, len(PARTS), MASK_SIZE).transpose(0, 1)
+    return rows.reshape(MASK_SIZE, len(PARTS), MASK_SIZE).transpose(1, 0, 2)
+
+
+def expand(data):
+    """The inverse of `compress` and `quantise`: (19, 256, 256) float in [0, 1]."""
+    levels = torch.from_numpy(decompress(data))
     return torch.empty(levels.shape).copy_(levels).mul_(2 / 255).clamp_(max=1)

@@ -75,29 +75,37 @@ def _as_rgb(picture):
 # ---------------------------------------------------------------------------------------- finding the face
 
 
+class NoEyesError(MagganError):
+    """Nobody has said where the eyes are in a photo, and they were not found; `reason` is why."""
+
+    def __init__(self, reason):
+        self.reason = reason
+        ask = "say where the eyes are, in pixels: --eyes X,Y,X,Y (in Python eyes=((x, y), (x, y)))"
+        super().__init__(f"{reason}; {ask}.")
+
+
 def find_eyes(photo):
     """The eyes of the largest face, ((x, y), (x, y)) in the photo's pixels, the one on the viewer's left first.
 
-    By OpenCV's cascades, which come in its package. Raises MagganError that asks for the eyes where they cannot be
-    found, or OpenCV is not installed.
+    By OpenCV's cascades, which come in its package. Raises NoEyesError where they cannot be found, or OpenCV is not
+    installed.
     """
-    ask = "say where the eyes are, in pixels: --eyes X,Y,X,Y (in Python eyes=((x, y), (x, y)))"
     try:
         import cv2
     except ImportError:
-        raise MagganError(f"finding eyes takes OpenCV: pip install 'maggan[photos]'; or {ask}.") from None
+        raise NoEyesError("finding eyes takes OpenCV (pip install 'maggan[photos]')") from None
     scale = min(1, DETECTION / max(photo.size))
     small = photo.convert("L").resize([max(1, round(side * scale)) for side in photo.size], Image.Resampling.LANCZOS)
     grey = cv2.equalizeHist(np.asarray(small))
     faces = _cascade(cv2, "frontalface_alt2").detectMultiScale(grey, 1.1, 3)
     if not len(faces):
-        raise MagganError(f"no face found that looks at the camera; {ask}.")
+        raise NoEyesError("no face found that looks at the camera")
     box = max(faces, key=lambda face: face[2])
     for kind in ("eye_tree_eyeglasses", "eye"):
         eyes = [_eye(_cascade(cv2, kind), grey, box, side) for side in (0, 1)]
         if None not in eyes:
             return tuple((x / scale, y / scale) for x, y in eyes)
-    raise MagganError(f"a face was found, but not both of its eyes; {ask}.")
+    raise NoEyesError("a face was found, but not both of its eyes")
 
 
 def _cascade(cv2, kind):

@@ -29,6 +29,11 @@ def path(name):
     return FOLDER / f"{name}.safetensors"
 
 
+def trained_by():
+    """The name of the profile they were trained by."""
+    return read_metadata(path("maggan"))["config"]["profile"]
+
+
 def ship(profile, seed=0, folder=FOLDER):
     """Write the networks of a finished run into `folder`; MagganError if a row or the judges are missing.
 

@@ -17,8 +17,9 @@ from .drawnfaces import draw
 from .editor import Editor
 from .errors import MagganError
 from .photo import find_eyes, read_upload
+from .pixels import as_picture
 from .regions import preserved_mask
-from .studiopictures import Shown, as_picture, edit_error, true_edit
+from .studiopictures import Shown, edit_error, true_edit
 from .studiorelation import Relation
 
 ROWS = ("maggan", "stgan")  # the first is the one whose regions, difference and PNG are shown

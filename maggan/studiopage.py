@@ -11,6 +11,7 @@ from . import paths
 from .attributes import ATTRIBUTES, NEVER_EDITABLE, PAIRS, PARTS, TABLES
 from .errors import MagganError
 from .figures import short_title
+from .photo import NoEyesError
 from .studio import LIMIT, Studio
 from .studiohtml import STYLE, card, cards, eye_photo, faces_style, save_link, sentences, wipe
 from .studiopictures import overlay
@@ -162,11 +163,14 @@ class StudioPage:
         try:
             action()
             self._show(save)
+        except NoEyesError as error:
+            self._refuse(f"{error.reason}; click on both eyes below.")
         except MagganError as error:
-            # what the editor says of eyes is for a command line; here the photo is shown to be clicked on
-            said = re.sub("; (or )?say where the eyes are.*", r"; \1click on both eyes below.", str(error))
-            self.error.value = sentences([said], "mg-error")
-            self._settings()
+            self._refuse(error)
+
+    def _refuse(self, said):
+        self.error.value = sentences([said], "mg-error")
+        self._settings()
 
     def _set(self, name, value):
         setattr(self.studio, name, value)

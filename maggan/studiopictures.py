@@ -11,6 +11,7 @@ from . import drawnlatents
 from .attributes import PARTS, attribute_index
 from .drawnfaces import render
 from .figures import PART_COLOURS, sheet, short_title, styled
+from .pixels import as_image
 
 SHOWN_UP_TO = 0.5  # of a difference, in the pixel range [-1, 1]: what is larger has the last colour of the scale
 TINT = np.array([213, 94, 0])  # of what an edit may change
@@ -33,25 +34,13 @@ class Shown(NamedTuple):
     said: tuple  # sentences on what was done otherwise than asked
 
 
-def as_picture(image):
-    """An image (3, S, S) in [-1, 1] as a PIL image."""
-    levels = ((image + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
-    return Image.fromarray(levels.permute(1, 2, 0).numpy())
-
-
-def as_levels(picture):
-    """A PIL image as a tensor (3, H, W) in [-1, 1]."""
-    data = torch.frombuffer(bytearray(picture.convert("RGB").tobytes()), dtype=torch.uint8)
-    return data.view(picture.height, picture.width, 3).permute(2, 0, 1).float() / 127.5 - 1
-
-
 def difference(face, edited, signed=False):
     """What an edit changed, as a PIL image: the mean over colours of edited - face, or of its size.
 
     With `signed`, blue where the edit is darker, red where it is lighter, white where nothing changed; without, from
     black to yellow. Both scales end at `SHOWN_UP_TO`, in the pixel range [-1, 1].
     """
-    change = as_levels(edited) - as_levels(face)
+    change = as_image(edited) - as_image(face)
     if signed:
         return coloured(change.mean(0) / (2 * SHOWN_UP_TO) + 0.5, "RdBu_r")
     return coloured(change.abs().mean(0) / SHOWN_UP_TO, "inferno")
@@ -101,7 +90,7 @@ def edit_error(face, edited, preserved):
     face and edited are PIL images of one size, preserved (S, S) is M of eq. 5. Pixel range [-1, 1], mean over pixels
     and colours. For a single flip it is `metrics.mre_of_flips` of the pictures as they are saved, in 8 bits.
     """
-    return (preserved * (as_levels(edited) - as_levels(face)).abs()).mean().item()
+    return (preserved * (as_image(edited) - as_image(face)).abs()).mean().item()
 
 
 def true_edit(seed, changes, size):

@@ -8,19 +8,19 @@ import argparse
 import hashlib
 import json
 from importlib.metadata import version
-from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
 
-from . import paths
+from . import paths, pretrained
 from .attributes import ATTRIBUTES, CONFLICTS, PARTS, released_flips
 from .checkpoints import load_generator, run_folder
 from .data import open_faces
 from .drawnlatents import sample
 from .errors import MagganError, cli
 from .evaluate import HAT_SHARE, faces_at_once
+from .pixels import as_picture
 from .profiles import profile as get_profile
 from .progress import progress
 from .studyfolder import FORMAT, ROWS, Pair, Study, id_of, picture_file, study_folder
@@ -30,8 +30,6 @@ CHANGES = 5  # a face
 HAIR = tuple(CONFLICTS)  # the attributes of hair are those that conflict with one another
 HAIR_WEIGHT = 3  # "we increase the chance": by how much is not said
 SHOWN = 256  # pixels: pictures are enlarged to about this
-PRETRAINED = Path(__file__).with_name("pretrained")  # weights that come with the package
-PRETRAINED_PROFILE = "drawn64"
 
 
 def draw_study(profile, seed=0, device="cpu", generators=None):
@@ -68,11 +66,10 @@ def find_weights(profile):
     """
     for source, files in (
         ("run", {row: run_folder(profile, row) / "weights.safetensors" for row in ROWS}),
-        ("package", {row: PRETRAINED / f"{row}.safetensors" for row in ROWS}),
+        ("package", {row: pretrained.path(row) for row in ROWS}),
     ):
-        if source == "package" and profile.name != PRETRAINED_PROFILE:
-            break
-        if all(file.exists() for file in files.values()):
+        there = all(file.exists() for file in files.values())
+        if there and (source == "run" or pretrained.trained_by() == profile.name):
             return {row: {"file": file, "from": source, "sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
                     for row, file in files.items()}  # fmt: skip
     missing = next(row for row in ROWS if not (run_folder(profile, row) / "weights.safetensors").exists())
@@ -194,8 +191,7 @@ def picture(image):
     Smoothly: a rater should see faces, and the hard edges of enlarged pixels hide eyes and glasses. It adds no detail,
     and source and results get the same.
     """
-    levels = ((image + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).cpu()
-    small = Image.fromarray(levels.permute(1, 2, 0).contiguous().numpy())
+    small = as_picture(image)
     side = small.width * max(1, SHOWN // small.width)
     return small.resize((side, side), Image.Resampling.BICUBIC) if side > small.width else small
 

@@ -15,9 +15,10 @@ from maggan.drawnfaces import draw, draw_flipped
 from maggan.editor import Editor
 from maggan.errors import MagganError
 from maggan.metrics import mre_of_flips
+from maggan.pixels import as_image, as_picture
 from maggan.regions import influence_regions, preserved_mask
 from maggan.studio import Studio
-from maggan.studiopictures import as_levels, as_picture, edit_error, true_edit
+from maggan.studiopictures import edit_error, true_edit
 from maggan.systems import build_generator
 from maggan.variants import resolve
 
@@ -190,7 +191,7 @@ def test_blending_leaves_what_is_preserved_as_it_was(studio):
     assert kept.any()
     studio.blending = True
     for edit in studio.shown().edits.values():
-        assert torch.equal(as_levels(edit)[:, kept], as_levels(before.source)[:, kept])
+        assert torch.equal(as_image(edit)[:, kept], as_image(before.source)[:, kept])
     assert all(studio.shown().errors[row] < before.errors[row] for row in before.errors)
 
 
@@ -299,8 +300,8 @@ def test_the_error_of_a_single_flip_is_that_of_eq_2(studio):
         shown, i = studio.shown(), ATTRIBUTES.index(name)
         edits = torch.zeros(1, 13, 3, studio.size, studio.size)
         for row, edited in shown.edits.items():
-            edits[0, i] = as_levels(edited)
-            wanted = mre_of_flips(as_levels(shown.face)[None], edits, studio.parts[None], studio.attributes[None])
+            edits[0, i] = as_image(edited)
+            wanted = mre_of_flips(as_image(shown.face)[None], edits, studio.parts[None], studio.attributes[None])
             assert shown.errors[row] == pytest.approx(wanted[0, i].item(), rel=1e-4)
             assert shown.errors[row] > 0
 
@@ -341,13 +342,13 @@ def test_the_true_edit_of_several_has_all_of_them(studio):
     for name in ("Eyeglasses", "Mouth_Slightly_Open"):
         studio.flip(name)
     both = studio.shown().true
-    one, other = (as_levels(as_picture(draw_flipped([41], studio.size, name).images[0]))
+    one, other = (as_image(as_picture(draw_flipped([41], studio.size, name).images[0]))
                   for name in ("Eyeglasses", "Mouth_Slightly_Open"))  # fmt: skip
-    source = as_levels(studio.face)
+    source = as_image(studio.face)
     changed = [(picture != source).any(0) for picture in (one, other)]
     either, overlap = changed[0] | changed[1], changed[0] & changed[1]
     assert not overlap.any() and changed[0].any() and changed[1].any()
-    assert torch.equal((as_levels(both) != source).any(0), either)
+    assert torch.equal((as_image(both) != source).any(0), either)
 
 
 def test_a_true_edit_that_cannot_be_is_said(studio):
@@ -449,7 +450,7 @@ def test_a_photo_is_edited_in_its_own_size_and_left_for_a_drawn_face(with_photos
     alone = studio.photo_editors["stgan"].edit_photo(photo, {"Pale_Skin": 1}, eyes=EYES)
     assert studio.result("stgan").tobytes() == alone.result.tobytes() != shown.results["maggan"].tobytes()
     assert shown.edits["stgan"].tobytes() == alone.edited.tobytes() and studio.result("stgan") is studio.result("stgan")
-    changed = (as_levels(shown.results["maggan"]) != as_levels(photo)).any(0)
+    changed = (as_image(shown.results["maggan"]) != as_image(photo)).any(0)
     assert changed[50:170, 50:160].any() and not changed[:, :10].any()
     assert shown.preserved[:40].max() < 0.01 and shown.preserved[-8:].min() > 0.99  # skin may change, cloth may not
     studio.flip("Young")
@@ -468,7 +469,7 @@ def test_blending_in_a_photo_leaves_what_is_preserved(with_photos, photo, monkey
     shown = studio.shown()
     kept = shown.preserved > 0.999
     assert kept.any()
-    apart = (as_levels(shown.edits["maggan"]) - as_levels(shown.face))[:, kept].abs() * 127.5
+    apart = (as_image(shown.edits["maggan"]) - as_image(shown.face))[:, kept].abs() * 127.5
     assert apart.max() <= 1  # one level of 255, from what little is not preserved
 
 

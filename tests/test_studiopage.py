@@ -11,8 +11,8 @@ from PIL import Image
 
 from maggan import studiohtml
 from maggan.attributes import ATTRIBUTES, NEVER_EDITABLE
-from maggan.errors import MagganError
 from maggan.paths import ROOT
+from maggan.photo import NoEyesError
 from maggan.studio import Studio
 from maggan.studiopage import COLUMNS, StudioPage
 
@@ -192,7 +192,7 @@ def test_a_photo_waits_for_two_clicks_on_its_eyes(page, monkeypatch):
     from test_studio import EYES, AllSkin, untrained
 
     def blind(picture):
-        raise MagganError("no face found that looks at the camera; say where the eyes are: --eyes X,Y,X,Y.")
+        raise NoEyesError("no face found that looks at the camera")
 
     monkeypatch.setattr("maggan.studio.find_eyes", blind)
     page.studio.photo_editors = {"maggan": untrained("maggan", "celeba64", AllSkin().eval())}

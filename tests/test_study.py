@@ -9,6 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
+from maggan import pretrained
 from maggan import study as drawing
 from maggan.attributes import ATTRIBUTES, PARTS, released_flips
 from maggan.data import FIRST_SEED, Faces, open_faces
@@ -201,21 +202,22 @@ def test_a_study_that_people_have_rated_is_never_replaced(runs):
     assert not list((study.folder / "votes" / "simulated").iterdir())
 
 
-def weights(folder_of, row):
-    config = resolve(row, "smoke")
+def weights(folder_of, row, profile="smoke"):
+    config = resolve(row, profile)
     torch.manual_seed(0)
     save_weights(folder_of(row), build_generator(config), config=asdict(config), iteration=0)
 
 
 def test_weights_are_those_of_the_runs_or_of_the_package_never_one_of_each(runs, tmp_path, monkeypatch):
-    monkeypatch.setattr(drawing, "PRETRAINED", tmp_path / "package")
+    monkeypatch.setattr(pretrained, "FOLDER", tmp_path / "package")
     with pytest.raises(MagganError, match="make row ROW=stgan PROFILE=smoke"):
         drawing.draw_study("smoke")
     for row in ("stgan", "maggan"):
-        weights(lambda row: tmp_path / "package" / f"{row}.safetensors", row)
+        weights(lambda row: tmp_path / "package" / f"{row}.safetensors", row, "drawn64")
     with pytest.raises(MagganError, match="make row ROW=stgan PROFILE=smoke"):
         drawing.draw_study("smoke")  # the package's are of another profile
-    monkeypatch.setattr(drawing, "PRETRAINED_PROFILE", "smoke")
+    for row in ("stgan", "maggan"):
+        weights(lambda row: tmp_path / "package" / f"{row}.safetensors", row)
     weights(lambda row: runs / "smoke" / f"{row}-seed0" / "weights.safetensors", "maggan")
     assert {each["from"] for each in drawing.draw_study("smoke").about["weights"].values()} == {"package"}
     assert "the package's own, maggan/pretrained/stgan" in (study_folder("smoke") / "notes.md").read_text()

@@ -263,7 +263,7 @@ demo: $(READY)  ## the edit studio as a page in the browser: make demo [MODEL=fo
 NOTEBOOKS := $(wildcard notebooks/0[0-6]*.ipynb notebooks/10*.ipynb $(call has,stgan maggan $(LEVELS),notebooks/12*.ipynb) \
 	$(call has,maggan $(LEVELS),notebooks/14*.ipynb) \
 	$(call has,stgan maggan maggan-no-mre $(SWEEP),notebooks/13*.ipynb))
-all-notebooks: $(TABLE) $(OUT)/tables/claims.md $(patsubst notebooks/%,$(OUT)/notebooks/%,$(NOTEBOOKS))  ## every notebook, executed with this profile
+all-notebooks: $(TABLE) $(OUT)/tables/claims.md $(patsubst notebooks/%,$(OUT)/notebooks/%,$(NOTEBOOKS))  ## every notebook but the two pages, 15 and 16, executed with this profile
 
 env: $(READY)  ## the locked environment in .venv
 

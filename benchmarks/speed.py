@@ -4,6 +4,7 @@ A time alone says little on a machine one does not know; a ratio of two ways of 
 ways give numbers, they are compared too. Writes results/bench/bench.{csv,md}.
 """
 
+import argparse
 import io
 import os
 import subprocess
@@ -12,6 +13,7 @@ import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +21,7 @@ import pandas as pd
 import torch
 from torchvision.utils import save_image
 
-from maggan import losses, metrics, paths
+from maggan import evaluate, judges, losses, metrics, parallel, paths
 from maggan.attributes import single_flips
 from maggan.data import Batch, to_uint8
 from maggan.drawnfaces import draw
@@ -29,6 +31,7 @@ from maggan.memory import peak_bytes
 from maggan.multilevel import discriminator
 from maggan.networks import Generator, initialise
 from maggan.parallel import launch
+from maggan.profiles import profile as get_profile
 from maggan.progress import progress
 from maggan.regions import preserved_mask
 from maggan.run import Run
@@ -51,14 +54,16 @@ class Line(NamedTuple):
     unit: str = "ms"
 
 
-def seconds(work, calls=3):
-    """The fastest of several calls of `work`, after one to warm up."""
-    work()
-    best = float("inf")
-    for _ in range(calls):
-        started = time.perf_counter()
-        work()
-        best = min(best, time.perf_counter() - started)
+def seconds(*works, calls=3):
+    """The fastest of several calls of each, after one to warm up: by turns, so that a machine that is slow for a while
+    is slow for all of them."""
+    best = [float("inf")] * len(works)
+    for call in range(calls + 1):
+        for i, work in enumerate(works):
+            started = time.perf_counter()
+            work()
+            if call:
+                best[i] = min(best[i], time.perf_counter() - started)
     return best
 
 
@@ -81,7 +86,7 @@ class Always:
     """The same faces again and again, so that nothing but the step is timed."""
 
     def __init__(self, batch):
-        self.images, self.attributes = batch, batch.attributes
+        self.images, self.attributes, self.size = batch, batch.attributes, batch.images.shape[-1]
 
     def __len__(self):
         return len(self.attributes)
@@ -91,22 +96,77 @@ class Always:
 
 
 def iteration(config, device):
-    """Seconds of one training iteration: a step of D and one of G."""
+    """One training iteration, to be called: a step of D and one of G. Nothing is written."""
     batch = Always(faces(config.batch, config.size))
-    with tempfile.TemporaryDirectory() as folder:
-        return seconds(Run(config, Path(folder), launch(device, precision=config.precision), batch, batch).step)
+    return Run(config, Path("nowhere"), launch(device, precision=config.precision), batch, batch).step
+
+
+# What is timed in processes of its own, for how memory is kept cannot be undone within one.
+# Row (vi) at STGAN's full widths, ours and as one writes it down: every pass in full, float32 and PyTorch's own layout.
+ITERATION = ("maggan", "straightforward")
+# A batch of an evaluation at 64 px.
+EVALUATION = ("freed memory kept", "given back")
+
+
+def work_of(way, device):
+    """What is timed of one of the ways above, to be called."""
+    if way in EVALUATION:
+        if way == "given back":
+            parallel.keep_freed_memory = lambda: None
+        profile, config = get_profile("drawn64"), resolve("maggan", "drawn64")
+        generator = Generator(config).eval()
+        networks = {kind: judges.build(kind, profile).eval() for kind in ("classifier", "features")}
+        batch, fabric = Always(faces(evaluate.FACES_AT_ONCE, profile.size)), launch(device)
+        return lambda: evaluate.measure_faces("maggan", generator, batch, SimpleNamespace(**networks), None, fabric)
+    # channels_last pays on a GPU and for narrow networks; for these widths on CPU cores it costs
+    config = resolve("maggan", "celeba128", batch=STEP_FACES, critic_steps=1, channels_last=device == "cuda")
+    if way == "maggan":
+        return iteration(config, device)
+    batch = Batch(*(tensor.to(device) for tensor in faces(STEP_FACES, STEP_SIZE)))
+    return Straightforward(replace(config, precision="32"), batch, device).step
+
+
+def in_processes(ways, device, calls=8):
+    """The fastest call of each way, in seconds: each in a process of its own, by turns."""
+    command = [sys.executable, __file__, "--device", device, "--way"]
+    options = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    options["env"] = os.environ | {"TQDM_DISABLE": "1"}
+    children = [subprocess.Popen([*command, way], **options) for way in ways]
+    best = [float("inf")] * len(children)
+    for call in range(calls + 1):
+        for i, child in enumerate(children):
+            child.stdin.write("go\n")
+            child.stdin.flush()
+            taken = float(child.stdout.readline())
+            if call:  # the first warms up
+                best[i] = min(best[i], taken)
+    for child in children:
+        child.stdin.close()
+        child.wait()
+    return best
+
+
+def answer(way, device):
+    """One of the processes: do the work whenever told to, and say how long it took."""
+    work = work_of(way, device)
+    for _ in sys.stdin:
+        started = time.perf_counter()
+        work()
+        print(time.perf_counter() - started, flush=True)
 
 
 def training_iteration(device):
-    """Row (vi): ours against the step as one writes it down: every pass in full, float32, PyTorch's own layout."""
-    # channels_last pays on a GPU and for narrow networks; for these widths on CPU cores it costs
-    config = resolve("maggan", "celeba128", batch=STEP_FACES, critic_steps=1, channels_last=device == "cuda")
-    ours = iteration(config, device)
-    batch = faces(STEP_FACES, STEP_SIZE)
-    batch = Batch(*(tensor.to(device) for tensor in batch))
-    plain = Straightforward(replace(config, precision="32"), batch, device)
-    return Line("training iteration, STGAN's widths, 128 px, batch 8", "maggan", ours, "straightforward",
-                seconds(plain.step))  # fmt: skip
+    """Row (vi): ours against the step as one writes it down."""
+    what = "training iteration, STGAN's widths, 128 px, batch 8"
+    ours, other = in_processes(ITERATION, device)
+    return Line(what, ITERATION[0], ours, ITERATION[1], other)
+
+
+def kept_memory(device):
+    """A batch of an evaluation whose process keeps freed memory, against one that gives it back to the system."""
+    what = f"evaluation of {evaluate.FACES_AT_ONCE} faces of 64 px"
+    ours, other = in_processes(EVALUATION, "cpu")
+    return Line(what, EVALUATION[0], ours, EVALUATION[1], other)
 
 
 def levers(device):
@@ -116,10 +176,11 @@ def levers(device):
     settings = {"channels_last": {"channels_last": True}, "fused": {"fused": True}, "compile": {"compile": True}}
     if on_gpu:
         settings["bf16"] = {"precision": "bf16"}
-    plain = iteration(replace(config, channels_last=False), device)
-    for name, setting in settings.items():
-        with_it = iteration(replace(config, **{"channels_last": False, **setting}), device)
-        yield Line(f"training iteration of {config.profile}", name, with_it, f"without {name}", plain)
+    plain = replace(config, channels_last=False)
+    ways = [plain, *(replace(plain, **setting) for setting in settings.values())]
+    without, *taken = seconds(*(iteration(way, device) for way in ways), calls=20)
+    for name, with_it in zip(settings, taken, strict=True):
+        yield Line(f"training iteration of {config.profile}", name, with_it, f"without {name}", without)
 
 
 def memory_levers(device):
@@ -183,7 +244,7 @@ def thirteen_edits(device):
     with torch.inference_mode():
         edits = one_by_one()
         apart, own = (edits - together()).abs().max().item(), (edits - edits.mean(1, keepdim=True)).abs().mean().item()
-        ours, other = seconds(together), seconds(one_by_one)
+        ours, other = seconds(together, one_by_one, calls=8)
     return Line("13 edits of a face, STGAN's widths, 128 px", "encoded once", ours / 2, "13 full passes", other / 2,
                 f"the two ways differ by {apart:.0e} at most, one edit from the mean of 13 by {own:.2f}")  # fmt: skip
 
@@ -205,7 +266,7 @@ def mask_store(device):
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    ours, other = seconds(read) / 16, seconds(read_npz) / 16
+    ours, other = (taken / 16 for taken in seconds(read, read_npz, calls=10))
     torch.set_num_threads(threads)
     kilobytes = [sum(map(len, stored)) / 16e3, sum(len(file.getvalue()) for file in files) / 16e3]
     return Line("reading the masks of a face", "mask store", ours, "npz", other,
@@ -246,8 +307,9 @@ def fid(device):
             return cleanfid.frechet_distance(*statistics)
 
     a, b = ours(), of_folders()
-    return Line(f"FID of {FID_FACES} and {FID_FACES} faces of 64 px", "from tensors", seconds(ours),
-                "clean-fid on folders", seconds(of_folders, calls=1), f"{a:.4f} against {b:.4f}")  # fmt: skip
+    taken, other = seconds(ours, of_folders)
+    return Line(f"FID of {FID_FACES} and {FID_FACES} faces of 64 px", "from tensors", taken, "clean-fid on folders",
+                other, f"{a:.4f} against {b:.4f}")  # fmt: skip
 
 
 def side_by_side(device):
@@ -273,10 +335,13 @@ def importing(device):
     def run(what):
         return lambda: subprocess.run([sys.executable, "-c", f"import {what}"], check=True)
 
-    return Line("importing", "maggan", seconds(run("maggan")), "torch", seconds(run("torch")))
+    ours, other = seconds(run("maggan"), run("torch"))
+    return Line("importing", "maggan", ours, "torch", other)
 
 
-BENCHMARKS = (training_iteration, thirteen_edits, levers, memory_levers, mask_store, fid, side_by_side, importing)
+BENCHMARKS = (
+    training_iteration, thirteen_edits, kept_memory, levers, memory_levers, mask_store, fid, side_by_side, importing,
+)  # fmt: skip
 
 
 def table(lines):
@@ -289,7 +354,14 @@ def table(lines):
 
 
 def main():
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--way", choices=ITERATION + EVALUATION, help="only times this, at every line it is sent")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    args = parser.parse_args()
+    device = args.device
+    if args.way:
+        answer(args.way, device)
+        return
     name = torch.cuda.get_device_name() if device == "cuda" else f"{os.cpu_count()} CPU cores"
     lines = []
     for benchmark in progress(BENCHMARKS, "bench", unit="comparisons"):

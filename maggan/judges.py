@@ -22,6 +22,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from . import paths
+from .allocator import keep_freed_memory
 from .attributes import ATTRIBUTES
 from .data import FIRST_SEED, open_faces, to_uint8
 from .dependencies import fingerprint
@@ -197,6 +198,8 @@ def train_judges(profile, device=None):
     """
     profile = get_profile(profile)
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    if device == "cpu":
+        keep_freed_memory()
     folder, faces = judges_folder(profile), open_faces(seen(profile), "train")
     settings = [profile.judge_epochs, profile.judge_width, profile.features]
     made_of = [fingerprint("judges", profile.world), faces.identity, *settings]

@@ -5,6 +5,7 @@ from lightning_fabric import Fabric
 from lightning_fabric.strategies import DDPStrategy
 from torch import distributed, nn
 
+from .allocator import keep_freed_memory
 from .errors import MagganError
 
 
@@ -30,6 +31,8 @@ def launch(device=None, devices=1, nodes=1, precision="32", unused=False):
         precision="bf16-mixed" if short else "32-true",
     )  # fmt: skip
     fabric.launch()
+    if accelerator == "cpu":
+        keep_freed_memory()
     return fabric
 
 

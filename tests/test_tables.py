@@ -1,9 +1,11 @@
 import json
+import shutil
 
 import pandas as pd
 import pytest
 
 from maggan import paths, tables
+from maggan.claims import write_claims
 from maggan.errors import MagganError
 from maggan.profiles import profile
 from maggan.reference import promote
@@ -195,3 +197,18 @@ def test_the_other_tables_are_written_in_every_format(folders, table):
     assert {path.suffix for path in file.parent.iterdir()} == {".csv", ".md", ".tex", ".png", ".pdf"}
     with pytest.raises(MagganError, match="did you mean 'table1'"):
         tables.write_table("tabel1", "drawn64")
+
+
+@pytest.mark.parametrize("name", [folder.parent.name for folder in sorted(paths.reference().glob("*/tables"))])
+def test_the_committed_reference_is_what_the_code_makes_of_its_metrics(name, tmp_path, monkeypatch):
+    monkeypatch.setenv("MAGGAN_RESULTS", str(tmp_path))
+    for measured in ("metrics", "learning"):
+        for folder in paths.reference().glob(f"*/{measured}"):
+            shutil.copytree(folder, tmp_path / folder.parent.name / measured)
+    for table in tables.TABLES:
+        tables.write_table(table, name)
+    write_claims(name)
+    committed = paths.reference() / name / "tables"
+    for file in ("table1.md", "table1.csv", "table2.md", "table3.md", "table3.csv", "table3.tex", "claims.md"):
+        made = tmp_path / name / "tables" / file
+        assert made.read_text(encoding="utf-8") == (committed / file).read_text(encoding="utf-8"), file

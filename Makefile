@@ -244,9 +244,11 @@ parser: $(OURS)  ## the face parser, trained on CelebAMask-HQ pairs: make parser
 
 masks: $(STORE)/.ready  ## soft part masks of all photos in CELEBA
 
+# in a container one is often root, which Jupyter refuses unless told
+AS_ROOT = $(if $(filter 0,$(shell id -u)),--allow-root)
 lab: $(READY)  ## JupyterLab on the notebooks, in the locked environment
 	$(PYTHON) -m jupyter lab --notebook-dir=. --LabApp.news_url=None \
-		--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate notebooks/00-start-here.ipynb
+		--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate $(AS_ROOT) notebooks/00-start-here.ipynb
 
 # ------------------------------------------------------------------------------------------------ the demo
 

@@ -12,14 +12,11 @@ it was. It needs PyTorch, torchvision and what training needs, no network.
 
 import argparse
 import json
-import tempfile
 import time
-from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 
 import torch
-from speed import Always, faces, levers
+from speed import levers, started
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
@@ -28,9 +25,7 @@ from maggan.errors import MagganError, cli
 from maggan.evaluate import evaluate
 from maggan.judges import train_judges
 from maggan.memory import peak_bytes
-from maggan.parallel import launch
 from maggan.profiles import profile as get_profile
-from maggan.run import Run
 from maggan.train import memory_told, train
 from maggan.variants import resolve
 
@@ -53,22 +48,14 @@ class Operations(TorchDispatchMode):
         return made
 
 
-@contextmanager
-def started(config, device):
-    """A run of `config` on one batch of drawn faces."""
-    batch = Always(faces(config.batch, config.size))
-    with tempfile.TemporaryDirectory() as folder:
-        yield Run(config, Path(folder), launch(device, precision=config.precision), batch, batch)
-
-
 def agreement(device, base):
     """The largest relative distance of any loss in ten float32 iterations on the CPU and on the device."""
     config = resolve("maggan", base, precision="32", fused=False)
     logs = []
     torch.backends.cudnn.allow_tf32 = False
     for where in ("cpu", device):
-        with started(config, where) as run:
-            logs.append([run.step() for _ in range(10)])
+        run = started(config, where)
+        logs.append([run.step() for _ in range(10)])
     torch.backends.cudnn.allow_tf32 = True
     apart = [abs(a[name] - b[name]) / max(1, abs(a[name])) for a, b in zip(*logs, strict=True) for name in a]
     return {"row": "maggan", "profile": base, "iterations": 10, "largest distance": max(apart)}
@@ -83,18 +70,18 @@ def lever_gains(device):
 def rate(name, device, tflops):
     """How fast and how large an iteration of row maggan is."""
     config = resolve("maggan", name)
-    with started(config, device) as run:
-        with Operations() as counter:
-            run.step()
-        for _ in range(WARM):
-            run.step()
-        on_gpu = device == "cuda"
-        if on_gpu:
-            torch.cuda.reset_peak_memory_stats()
-        begun = time.perf_counter()
-        for _ in range(TIMED):
-            run.step()  # waits for the device, for it returns numbers
-        seconds = (time.perf_counter() - begun) / TIMED
+    run = started(config, device)
+    with Operations() as counter:
+        run.step()
+    for _ in range(WARM):
+        run.step()
+    on_gpu = device == "cuda"
+    if on_gpu:
+        torch.cuda.reset_peak_memory_stats()
+    begun = time.perf_counter()
+    for _ in range(TIMED):
+        run.step()  # waits for the device, for it returns numbers
+    seconds = (time.perf_counter() - begun) / TIMED
     work = counter.total / seconds / 1e12
     return {
         "profile": name, "batch": config.batch, "precision": config.precision, "seconds an iteration": seconds,
@@ -110,8 +97,8 @@ def too_large(device):
     config, there = resolve("maggan", "drawn1024"), torch.cuda.get_device_properties(device).total_memory
     torch.cuda.set_per_process_memory_fraction(0.5 * peak_bytes(config) / there)
     try:
-        with memory_told(config, torch.device(device)), started(config, device) as run:
-            run.step()
+        with memory_told(config, torch.device(device)):
+            started(config, device).step()
     except MagganError as error:
         return {"said": str(error)}
     finally:

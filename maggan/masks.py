@@ -29,7 +29,7 @@ from .zips import read_entry
 FORMAT = "maggan masks 2"
 INDEX = "index.json"
 SUFFIX = ".masks"  # of the entry of a photo, after its name
-SHARD_FACES = 256  # about 10 MB a shard; at most these are lost when a build is killed
+SHARD_FACES = 256  # about 14 MB a shard; at most these are lost when a build is killed
 
 __all__ = ["MASK_SIZE", "MaskStore", "compress", "expand", "file_hash", "quantise"]
 

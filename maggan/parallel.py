@@ -12,6 +12,8 @@ from .errors import MagganError
 def launch(device=None, devices=1, nodes=1, precision="32", unused=False):
     """The fabric of `devices` processes on each of `nodes` machines, this one among them; starts those that are not.
 
+    On CPUs they keep freed memory from here on.
+
     device      "cpu" or "cuda"; None takes a GPU if there is one
     precision   "bf16" for passes of networks in bfloat16, where the device has it; never of losses and penalties, for
                 it would blur the critic's differences and the penalty's norm (reading 6)

@@ -1,6 +1,7 @@
 """What the user did wrong, said in one line."""
 
 import difflib
+import errno
 import sys
 
 
@@ -15,8 +16,13 @@ def nearest(name, names, what):
     return MagganError(f"unknown {what} '{name}': {hint}")
 
 
+def no_room(error):
+    """Whether an error says that the disk is full."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
 def cli(main):
-    """Run the command `main` and exit: 2 with one line for a MagganError, 130 when interrupted.
+    """Run the command `main` and exit: 2 with one line for a MagganError or a full disk, 130 when interrupted.
 
     A user's mistake never ends in a traceback; a mistake of ours always does.
     """
@@ -24,6 +30,11 @@ def cli(main):
         main()
     except MagganError as error:
         print(f"maggan: {error}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        if not no_room(error):
+            raise
+        print("maggan: the disk is full; make room, and the same command goes on from here.", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("maggan: interrupted; the same command goes on from here.", file=sys.stderr)

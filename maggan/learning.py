@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from . import paths
+from .allocator import keep_freed_memory
 from .attributes import ATTRIBUTES
 from .checkpoints import load_generator, run_folder
 from .data import open_faces
@@ -79,6 +80,8 @@ def learning(variant, profile, seed=0, device=None):
     """
     profile = get_profile(profile)
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    if device == "cpu":
+        keep_freed_memory()
     file, kept = learning_file(variant, profile, seed), snapshots(variant, profile, seed)
     _, config = load_generator(kept[-1])
     result = {"row": variant, "profile": profile.name, "seed": seed, "size": profile.size,

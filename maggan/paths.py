@@ -1,12 +1,14 @@
 """Where things lie: absolute, so that nothing depends on the folder a notebook or a command runs in."""
 
 import os
+import shutil
 from contextlib import contextmanager
 from pathlib import Path
 
-from .errors import MagganError
+from .errors import MagganError, no_room
 
 ROOT = Path(__file__).resolve().parent.parent
+FULL = 2**20  # bytes: with less left, the disk is full
 
 
 def runs():
@@ -45,6 +47,7 @@ def replacing(path):
     """A temporary path beside `path` to write to; it takes `path`'s place once it is whole.
 
     A reader sees the old file or the new one, never half of one, whenever the process is killed.
+    Raises MagganError where the disk is full.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -54,5 +57,12 @@ def replacing(path):
         with open(partial, "rb") as file:
             os.fsync(file.fileno())
         os.replace(partial, path)
+    except Exception as error:
+        # libraries raise errors of their own where a file can't be written, hence the look at the disk
+        if no_room(error) or shutil.disk_usage(path.parent).free < FULL:
+            raise MagganError(
+                f"no room to write {path}: the disk is full; make room, and the same command goes on from here."
+            ) from error
+        raise
     finally:
         partial.unlink(missing_ok=True)

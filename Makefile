@@ -75,7 +75,7 @@ JUDGED   = $(call DONE,08-evaluate-a-row-$(1))
 
 # Rows run side by side, one thread each: two such processes beat one process with two threads.
 CORES := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)
-GPU   := $(shell command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi -L 2>/dev/null | head -n 1)
+GPU   := $(shell command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi -L 2>/dev/null | grep -m 1 '^GPU')
 AT_MOST := $(shell [ $(CORES) -lt 7 ] && echo $(CORES) || echo 7)
 JOBS  ?= $(if $(GPU),1,$(AT_MOST))
 ifeq ($(MAKELEVEL),0)
@@ -133,7 +133,7 @@ ifneq ($(WRONG),)
 $(error $(WRONG))
 endif
 endif
-NO_PHOTOS := bench clean parser table2 rate claims report fig3 fig6 fig7 $(filter-out peers,$(MORE))
+NO_PHOTOS := bench bench-gpu clean parser table2 rate claims report fig3 fig6 fig7 $(filter-out peers,$(MORE))
 OF_PHOTOS := $(if $(filter celeba,$(WORLD)),$(filter-out $(NO_PHOTOS),$(GOALS)),$(filter masks,$(GOALS)))
 ifneq ($(OF_PHOTOS),)
 ifeq ($(and $(CELEBA),$(shell [ -d $(call quoted,$(CELEBA)) ] && echo yes)),)
@@ -184,7 +184,7 @@ HERE_AGAIN = $(MAKE) --no-print-directory MAGGAN_RUNS=$(RUNS) MAGGAN_RESULTS=$(R
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .DEFAULT_GOAL := help
-.PHONY: help table1 table2 table3 claims figures $(NAMED) learning all report rows of-half row faces judges lab demo all-notebooks parser masks study rate test bench reference lock env clean unknown-row
+.PHONY: help table1 table2 table3 claims figures $(NAMED) learning all report rows of-half row faces judges lab demo all-notebooks parser masks study rate test bench bench-gpu reference lock env clean unknown-row
 
 help:  ## this text
 	@echo "make TARGET [PROFILE=$(PROFILE)] [CELEBA=folder]"
@@ -246,8 +246,11 @@ masks: $(STORE)/.ready  ## soft part masks of all photos in CELEBA
 
 # in a container one is often root, which Jupyter refuses unless told
 AS_ROOT = $(if $(filter 0,$(shell id -u)),--allow-root)
-lab: $(READY)  ## JupyterLab on the notebooks, in the locked environment
-	$(PYTHON) -m jupyter lab --notebook-dir=. --LabApp.news_url=None \
+# an upload is one message to the kernel: as large a one as page/voila.json allows
+LARGE = --ServerApp.tornado_settings="{'websocket_max_message_size': 134217728}"
+lab: $(READY)  ## JupyterLab on the notebooks, in the locked environment: make lab [MODEL=folder PARSER=file]
+	$(PARSER_ALONE)
+	$(OF_PHOTO) $(PYTHON) -m jupyter lab --notebook-dir=. $(LARGE) --LabApp.news_url=None \
 		--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate $(AS_ROOT) notebooks/00-start-here.ipynb
 
 # ------------------------------------------------------------------------------------------------ the demo
@@ -258,7 +261,10 @@ VOILA = JUPYTER_PATH=$(call quoted,$(CURDIR)/page) JUPYTER_CONFIG_PATH=$(call qu
 
 # Photos are edited by a model of one's own: MODEL=folder of a run, and the parser that its masks were made with.
 OF_PHOTO = $(if $(MODEL),MAGGAN_MODEL=$(call quoted,$(call absolute,$(MODEL))) MAGGAN_PARSER=$(call quoted,$(call absolute,$(PARSER))))
+PARSER_ALONE = $(if $(MODEL),,$(if $(filter command,$(firstword $(origin PARSER))),$(error \
+	PARSER is the parser of a model for photos; name that too: make $@ MODEL=folder PARSER=file)))
 demo: $(READY)  ## the edit studio as a page in the browser: make demo [MODEL=folder PARSER=file]
+	$(PARSER_ALONE)
 	$(OF_PHOTO) $(VOILA) notebooks/15-edit-studio.ipynb
 
 # those of figures only where the rows they look at are wanted
@@ -418,6 +424,9 @@ test: $(READY)  ## ruff, the tests, and every notebook at smoke size
 
 bench: $(READY)  ## speeds that the project relies on, as ratios
 	$(PYTHON) benchmarks/speed.py
+
+bench-gpu: $(READY)  ## what only a GPU can show: speeds, memory, rows at 256 to 1024 px
+	$(PYTHON) benchmarks/on_a_gpu.py
 
 reference: $(TABLE)  ## make this run of the profile the reference that later tables are compared with
 	$(PYTHON) -m maggan.reference $(PROFILE) $(if $(findstring command,$(origin ROWS)),$(ROWS))

@@ -1,4 +1,4 @@
-"""What only a GPU can show, in one go: `python benchmarks/on_a_gpu.py`.
+"""What only a GPU can show, in one go: `make bench-gpu`.
 
 1. ten iterations in float32 on the CPU and on the GPU: how far the losses are apart;
 2. each setting that decides how an iteration is computed, against without;
@@ -7,20 +7,27 @@
 5. rows stgan and maggan at 256 px, maggan at 512 and 1024 px: trained for a while, evaluated, pictures.
 
 Each result is on the disk at once, in results/bench/gpu.json, and is not measured again: the same command goes on where
-it was. It needs PyTorch, torchvision and what training needs, no network.
+it was. What fails is said, and does not keep the rest from being measured. It needs PyTorch, torchvision and what
+training needs, no network.
 """
 
 import argparse
+import gc
 import json
+import os
+import sys
 import time
+import traceback
 from dataclasses import replace
 
 import torch
-from speed import levers, started
+from PIL import Image
+from speed import LEVERS, lever, started
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from maggan import paths
+from maggan.checkpoints import run_folder
 from maggan.errors import MagganError, cli
 from maggan.evaluate import evaluate
 from maggan.judges import train_judges
@@ -34,6 +41,9 @@ PEAKS = {"H200": 989, "H100 PCIe": 756, "H100": 989, "A100": 312, "L40S": 362, "
 SIZES = ("drawn128", "drawn256", "drawn512", "drawn1024")
 ROWS = (("stgan", "drawn256"), ("maggan", "drawn256"), ("maggan", "drawn512"), ("maggan", "drawn1024"))
 WARM, TIMED = 3, 10  # iterations
+RATE = 2e-5  # at the usual ones Adam makes full steps of mere rounding, and after ten nothing can be compared
+# Faces are drawn as they are needed. The judges of these rows see few of them: seconds instead of minutes.
+FEW = dict(train_faces=2000, decorrelated_faces=1000, validation_faces=64, test_faces=96)
 
 
 class Operations(TorchDispatchMode):
@@ -49,22 +59,27 @@ class Operations(TorchDispatchMode):
 
 
 def agreement(device, base):
-    """The largest relative distance of any loss in ten float32 iterations on the CPU and on the device."""
-    config = resolve("maggan", base, precision="32", fused=False)
-    logs = []
+    """How far apart any loss is, relatively, in ten float32 iterations on the CPU and on the device."""
+    config = resolve("maggan", base, precision="32", fused=False, rate_g=RATE, rate_d=RATE)
+    logs, before = [], (torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32)
+    torch.set_float32_matmul_precision("highest")
     torch.backends.cudnn.allow_tf32 = False
-    for where in ("cpu", device):
-        run = started(config, where)
-        logs.append([run.step() for _ in range(10)])
-    torch.backends.cudnn.allow_tf32 = True
-    apart = [abs(a[name] - b[name]) / max(1, abs(a[name])) for a, b in zip(*logs, strict=True) for name in a]
-    return {"row": "maggan", "profile": base, "iterations": 10, "largest distance": max(apart)}
+    try:
+        for where in ("cpu", device):
+            run = started(config, where)
+            logs.append([run.step() for _ in range(10)])
+    finally:
+        torch.set_float32_matmul_precision(before[0])
+        torch.backends.cudnn.allow_tf32 = before[1]
+    apart = [max(abs(a[name] - b[name]) / max(1, abs(a[name])) for name in a) for a, b in zip(*logs, strict=True)]
+    return {"row": "maggan", "profile": base, "rates": RATE, "distance at each iteration": apart, "largest": max(apart)}
 
 
-def lever_gains(device):
-    """Each lever's gain."""
-    return [{"lever": line.ours, "ms": 1e3 * line.taken, "without, ms": 1e3 * line.others,
-             "gain": line.others / line.taken} for line in levers(device)]  # fmt: skip
+def gain(name, device):
+    """A lever's gain."""
+    line = lever(name, device)
+    taken = {"ms": 1e3 * line.taken, "without, ms": 1e3 * line.others}
+    return {"lever": line.ours, "of": line.what, **taken, "gain": line.others / line.taken}
 
 
 def rate(name, device, tflops):
@@ -95,7 +110,7 @@ def rate(name, device, tflops):
 def too_large(device):
     """What is said where memory will not do: half of what maggan needs at 1024 px."""
     config, there = resolve("maggan", "drawn1024"), torch.cuda.get_device_properties(device).total_memory
-    torch.cuda.set_per_process_memory_fraction(0.5 * peak_bytes(config) / there)
+    torch.cuda.set_per_process_memory_fraction(min(1.0, 0.5 * peak_bytes(config) / there))
     try:
         with memory_told(config, torch.device(device)):
             started(config, device).step()
@@ -107,40 +122,43 @@ def too_large(device):
 
 
 def trained(row, name, iterations, judge_epochs, device):
-    """A row trained for so many iterations, and its numbers; sheets are in runs/<profile>/<row>-seed0/samples."""
-    profile = replace(
-        get_profile(name), judge_epochs=judge_epochs, test_faces=256, sample_every=max(iterations // 5, 1)
-    )
+    """A row trained for so many iterations, and its numbers; its last sheet is put beside them."""
+    profile = replace(get_profile(name), **FEW, judge_epochs=judge_epochs, sample_every=max(iterations // 5, 1))
     train_judges(profile, device)
-    begun = time.perf_counter()
     train(row, profile, device=device, iterations=iterations)
-    seconds = time.perf_counter() - begun
+    folder = run_folder(profile, row, 0)
+    took = json.loads((folder / "run.json").read_text())
+    sheet = max((folder / "samples").glob("*.png"))
+    with paths.replacing(paths.results() / f"{row}-{name}.jpg") as partial:
+        Image.open(sheet).save(partial, "jpeg", quality=90)
     metrics = evaluate(row, profile, device=device)["metrics"]
     shown = {
         key: metrics[key]["value"]
         for key in ("mre", "psnr", "ssim", "accuracy_1.0", "accuracy_1.5", "fid")
         if key in metrics
     }
-    return {"row": row, "profile": name, "iterations": iterations, "training seconds": seconds, **shown}
+    return {"row": row, "profile": name, "iterations": iterations, **took, **shown}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--tflops", type=float, help="the card's peak in bfloat16, if it is not a known one")
     parser.add_argument(
-        "--iterations", type=int, default=1000, help="of a row at 256 px; half at 512, a quarter at 1024"
+        "--iterations", type=int, default=200, help="of a row at 256 px; half at 512, a quarter at 1024"
     )
     parser.add_argument("--judge-epochs", type=int, default=1)
     args = parser.parse_args()
     if not torch.cuda.is_available():
         raise MagganError("no GPU that PyTorch can use is here; on CPUs: make bench.")
     device, card = "cuda", torch.cuda.get_device_name()
-    torch.set_float32_matmul_precision("highest")  # the comparison with the CPU is of float32
     tflops = args.tflops or next((peak for name, peak in PEAKS.items() if name in card), None)
     results = Results(paths.results() / "bench" / "gpu.json", {"card": card, "torch": torch.__version__})
+    # folders of their own: these short runs must not take the place of real ones
+    os.environ |= {"MAGGAN_RUNS": str(paths.runs() / "bench-gpu"), "MAGGAN_RESULTS": str(results.file.with_suffix(""))}
     results.take("agreement", lambda: agreement(device, "drawn64"))
-    torch.set_float32_matmul_precision("high")
-    results.take("levers", lambda: lever_gains(device))
+    torch.set_float32_matmul_precision("high")  # as in training
+    for name in LEVERS:
+        results.take(f"lever {name}", lambda name=name: gain(name, device))
     for name in SIZES:
         results.take(f"rate {name}", lambda name=name: rate(name, device, tflops))
     results.take("too large", lambda: too_large(device))
@@ -149,13 +167,16 @@ def main():
         results.take(f"{row} {name}", lambda row=row, name=name, count=count: trained(
             row, name, count, args.judge_epochs, device))  # fmt: skip
     print(f"written: {results.file}")
+    if results.failed:
+        print(f"failed: {', '.join(results.failed)}; the same command tries them again", file=sys.stderr)
+        sys.exit(1)
 
 
 class Results:
-    """Named results in a JSON file, each measured once."""
+    """Named results in a JSON file, each measured once; `failed` names those that could not be."""
 
     def __init__(self, file, about):
-        self.file = file
+        self.file, self.failed = file, []
         self.known = json.loads(file.read_text()) if file.exists() else {"about": about}
         if self.known["about"] != about:
             raise MagganError(f"{file}: was measured on {self.known['about']}; move it away to measure on {about}.")
@@ -163,7 +184,14 @@ class Results:
     def take(self, name, measure):
         """Measure what is not known yet, print it and write it down."""
         if name not in self.known:
-            self.known[name] = measure()
+            gc.collect()  # compiled networks go no other way, and their memory is to be free
+            torch.cuda.empty_cache()
+            try:
+                self.known[name] = measure()
+            except Exception:
+                traceback.print_exc()
+                self.failed.append(name)
+                return
             with paths.replacing(self.file) as partial:
                 partial.write_text(json.dumps(self.known, indent=1) + "\n")
         print(f"{name}: {json.dumps(self.known[name])}", flush=True)

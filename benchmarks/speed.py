@@ -86,13 +86,17 @@ class Always:
     """The same faces again and again, so that nothing but the step is timed."""
 
     def __init__(self, batch):
-        self.images, self.attributes, self.size = batch, batch.attributes, batch.images.shape[-1]
+        self.there = {"cpu": batch}
+        self.attributes, self.size = batch.attributes, batch.images.shape[-1]
 
     def __len__(self):
         return len(self.attributes)
 
     def batch(self, numbers, device="cpu", parts=True):
-        return Batch(*(tensor.to(device) for tensor in self.images))
+        device = str(device)
+        if device not in self.there:
+            self.there[device] = Batch(*(tensor.to(device) for tensor in self.there["cpu"]))
+        return self.there[device]
 
 
 def started(config, device):
@@ -172,18 +176,27 @@ def kept_memory(device):
     return Line(what, EVALUATION[0], ours, EVALUATION[1], other)
 
 
+# The settings that decide how an iteration is computed.
+LEVERS = {
+    "channels_last": {"channels_last": True}, "fused": {"fused": True}, "compile": {"compile": True},
+    "bf16": {"precision": "bf16"},
+}  # fmt: skip
+
+
+def lever(name, device):
+    """A training iteration with one of the levers, against without any."""
+    profile = "celeba128" if device == "cuda" else "drawn64"
+    plain = resolve("maggan", profile, critic_steps=1, precision="32", fused=False, channels_last=False)
+    ways = replace(plain, **LEVERS[name]), plain
+    with_it, without = seconds(*(started(way, device).step for way in ways), calls=20)
+    return Line(f"training iteration of {profile}", name, with_it, f"without {name}", without)
+
+
 def levers(device):
-    """A training iteration with each of the settings that decide how it is computed, against without."""
-    on_gpu = device == "cuda"
-    config = resolve("maggan", "celeba128" if on_gpu else "drawn64", critic_steps=1, precision="32", fused=False)
-    settings = {"channels_last": {"channels_last": True}, "fused": {"fused": True}, "compile": {"compile": True}}
-    if on_gpu:
-        settings["bf16"] = {"precision": "bf16"}
-    plain = replace(config, channels_last=False)
-    ways = [plain, *(replace(plain, **setting) for setting in settings.values())]
-    without, *taken = seconds(*(started(way, device).step for way in ways), calls=20)
-    for name, with_it in zip(settings, taken, strict=True):
-        yield Line(f"training iteration of {config.profile}", name, with_it, f"without {name}", without)
+    """Each lever that a device has."""
+    for name in LEVERS:
+        if name != "bf16" or device == "cuda":
+            yield lever(name, device)
 
 
 def memory_levers(device):

@@ -51,7 +51,7 @@ def render(attributes, latents, size):
     device, count = attributes.device, len(attributes)
     images = torch.empty(count, 3, size, size, device=device)
     parts = torch.empty(count, 19, size, size, device=device)
-    step = max(1, CHUNK // size**2) if device.type == "cpu" else max(1, 2**24 // size**2)
+    step = max(1, CHUNK // size**2) if device.type == "cpu" else max(1, 2**22 // size**2)
     for start in range(0, count, step):
         rows = slice(start, start + step)
         values = {name: value[rows].view(-1, 1, 1, 1) for name, value in latents.items()}

@@ -68,7 +68,7 @@ def strands(across, along, px, phase, curl=0.0, coarse=1.0):
     for number, (frequency, weight) in enumerate(((31, 0.45), (57, 0.4), (109, 0.3), (211, 0.25))):
         frequency = frequency * coarse
         seen = ((2.4 - frequency * px * (1 + 14 * curl)) / 1.2).clamp(0, 1)
-        if bool((seen > 0).any()):
+        if seen.device.type != "cpu" or bool((seen > 0).any()):  # a GPU would have to be waited for
             wander = (along * (2.3 + number) + phase * (17 + 5 * number)).sin_()
             total = total + weight * seen * (across * frequency + 2.2 * wander + phase * 50).sin_()
     return total

@@ -100,6 +100,7 @@ def evaluate(variant, profile, seed=0, device=None, generator=None, devices=1, n
     """
     profile, fabric = get_profile(profile), launch(device, devices, nodes)
     device, about = fabric.device, {}
+    torch.set_float32_matmul_precision("highest")  # whatever a training in this process has set
     if generator is None:
         generator, about = load_row(variant, profile, seed, device)
     started = time.monotonic()

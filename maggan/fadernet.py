@@ -81,15 +81,16 @@ def step(run):
     config, (G, _), (D, _) = run.config, run.g, run.d
     batch = run.batch(0)
     G.eval()
-    with torch.no_grad():
+    with torch.no_grad(), run.fabric.autocast():  # which fabric itself gives to `forward` alone
         latent = G.encode(batch.images, None, batch.attributes)["latent"]
     G.train()
     d_parts = {"L_D_att": reading_loss(D(latent), batch.attributes)}
     run.update("d", [lambda: (d_parts["L_D_att"], d_parts)], clip=CLIP)
 
     batch = run.batch(1)
-    encoded = G.encode(batch.images, None, batch.attributes)
-    rebuilt = G.decode(encoded, torch.zeros_like(batch.attributes))
+    with run.fabric.autocast():
+        encoded = G.encode(batch.images, None, batch.attributes)
+        rebuilt = G.decode(encoded, torch.zeros_like(batch.attributes)).float()
     D.requires_grad_(False).eval()
     parts = {
         "L_G_rec": F.mse_loss(rebuilt, batch.images),

@@ -95,12 +95,14 @@ def step(run):
     noise = run.share(torch.randn(config.batch, NOISE, generator=draw))
     y = 2 * batch.attributes - 1
     if run.iteration >= GAN_SHARE * config.iterations:
-        with torch.no_grad():
-            made = G.generate(noise, y)
-        read_z, read_y = G.read(made, batch.images)
+        with run.fabric.autocast():  # which fabric itself gives to `forward` alone
+            with torch.no_grad():
+                made = G.generate(noise, y)
+            read_z, read_y = (each.float() for each in G.read(made, batch.images))
         parts = {"L_E_z": F.mse_loss(read_z, noise), "L_E_y": F.mse_loss(read_y, y)}
         return run.update("g", [lambda: (parts["L_E_z"] + parts["L_E_y"], parts)])
-    made = G.generate(noise, y)
+    with run.fabric.autocast():
+        made = G.generate(noise, y).float()
     wrong = 2 * run.targets(0, draw) - 1
     d_parts = {
         "L_D_real": against(D(batch.images, y), 1),

@@ -104,7 +104,7 @@ def fit(name, network, faces, epochs, folder, code, device="cpu", rate=2e-3, see
     first, seconds, file = 0, 0.0, folder / f"{name}.pt"
     run = {"code": code, "epochs": epochs, "faces": len(faces)}
     try:
-        saved = torch.load(file, map_location=device, weights_only=True) if file.exists() else {}
+        saved = torch.load(file, map_location="cpu", weights_only=True) if file.exists() else {}
     except (RuntimeError, EOFError, pickle.UnpicklingError):
         raise MagganError(f"{file} is damaged; delete it, and this judge starts again.") from None
     if saved.get("run") == run:

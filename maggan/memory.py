@@ -18,7 +18,7 @@ from torch.utils._pytree import tree_leaves
 from .attributes import ATTRIBUTES, PARTS, relation_matrices
 from .data import Batch
 from .errors import cli
-from .run import Run
+from .run import AHEAD, Run
 from .systems import SYSTEMS
 from .variants import resolve
 
@@ -87,7 +87,7 @@ class Rehearsal(Run):
 
 
 def peak_bytes(config):
-    """The peak of an iteration's tensors on one device, in bytes: networks, optimisers, batch and activations."""
+    """The peak of an iteration's tensors on a GPU, in bytes: networks, optimisers, batches and activations."""
     counter = Counter()
     relation_matrices(config.table)  # read once and kept: with values
     with FakeTensorMode(allow_non_fake_inputs=True):
@@ -99,7 +99,12 @@ def peak_bytes(config):
             for _ in range(2):  # optimisers have their state from the first one on
                 SYSTEMS[config.system].step(run)
     average = sum(tensor.nbytes for tensor in networks[0]) if config.average else 0
-    return counter.peak + average
+    return counter.peak + average + bytes_ahead(config)
+
+
+def bytes_ahead(config):
+    """The faces that are read ahead, images and parts."""
+    return AHEAD * config.batch * (3 + len(PARTS)) * config.size**2 * 4
 
 
 def needs(config):

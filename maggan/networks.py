@@ -23,9 +23,12 @@ def level_widths(width, levels, max_width):
     return [min(width * 2**i, max_width) for i in range(levels)]
 
 
+PIXELS_AT_ONCE = 16 * 13 * 128**2  # of edits that are decoded together: a few GB of activations at STGAN's widths
+
+
 def to_grid(maps, like):
-    """Area-average condition maps (B, C, H, W) to the grid of `like` (reading 9)."""
-    return F.adaptive_avg_pool2d(maps, like.shape[-2:])
+    """Area-average condition maps (B, C, H, W) to the grid of `like` (reading 9), in its precision."""
+    return F.adaptive_avg_pool2d(maps, like.shape[-2:]).to(like.dtype)
 
 
 class Encoder(nn.Module):
@@ -107,7 +110,19 @@ class SPADE(nn.Module):
 
     def forward(self, x, condition):
         gamma, beta = self.modulate(F.relu(self.shared(condition))).chunk(2, 1)
-        return self.norm(x) * (1 + gamma) + beta
+        with own_precision(x):
+            normalised = self.norm(x)
+        return normalised * (1 + gamma) + beta
+
+
+def own_precision(x):
+    """No autocast: on a GPU that makes a group norm's output float32, and all after it twice as large in memory.
+
+    Its statistics are float32 in any case.
+    """
+    if not torch.amp.is_autocast_available(x.device.type):
+        return nullcontext()
+    return torch.autocast(x.device.type, enabled=False)
 
 
 class SegmentationBranch(nn.Module):
@@ -146,10 +161,17 @@ class EditingNetwork(nn.Module):
         return edited, reconstructed, encoded.get("logits")
 
     def edits(self, images, att_diffs, parts=None, attributes=None):
-        """K edits of each image: att_diffs (B, K, 13) -> (B, K, 3, S, S), encoding each image once."""
+        """K edits of each image: att_diffs (B, K, 13) -> (B, K, 3, S, S), encoding each image once.
+
+        Large ones are decoded a few at a time, so that they need no more memory than training does.
+        """
         encoded = self.encode(images, parts, attributes)
-        k = att_diffs.shape[1]
-        return self.decode(repeated(encoded, k), att_diffs.flatten(0, 1)).unflatten(0, (-1, k))
+        at_once = max(1, PIXELS_AT_ONCE // (images.shape[0] * images.shape[-2] * images.shape[-1]))
+        made = []
+        for some in att_diffs.split(at_once, 1):
+            k = some.shape[1]
+            made.append(self.decode(repeated(encoded, k), some.flatten(0, 1)).unflatten(0, (-1, k)))
+        return torch.cat(made, 1) if len(made) > 1 else made[0]
 
     @property
     def stride(self):

@@ -27,7 +27,7 @@ def launch(device=None, devices=1, nodes=1, precision="32", unused=False):
     # statistics of batch norm are shared where they are taken; sending them around would break the second of two
     # passes in a row
     several = DDPStrategy(broadcast_buffers=False, find_unused_parameters=unused)
-    short = precision == "bf16" and accelerator == "cuda" and torch.cuda.is_bf16_supported()
+    short = precision == "bf16" and accelerator == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
     fabric = Fabric(
         accelerator=accelerator, devices=devices, num_nodes=nodes, strategy=several if devices * nodes > 1 else "auto",
         precision="bf16-mixed" if short else "32-true",

@@ -8,17 +8,20 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 
 import torch
+from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torchvision.utils import make_grid, save_image
 
 from . import paths
-from .attributes import single_flips
+from .attributes import relation_matrices, single_flips
+from .data import Batch
 from .errors import MagganError
 from .parallel import synchronised
 from .systems import SYSTEMS
 from .weights import save_weights
 
 SAMPLE_FACES = 6
+SAMPLE_SIZE = 256  # pixels of a face on a sheet, at most
 AHEAD = 2  # batches read ahead of a GPU
 PATCHES = 61  # the stream of the patches' places
 DROPOUT = 62  # the stream of what a network draws itself; a row's k-th step has stream k
@@ -34,6 +37,8 @@ class Run:
                 f"batch {config.batch} cannot be shared evenly by {fabric.world_size} processes in {config.accumulate} "
                 "pieces each: change batch, accumulate or devices."
             )
+        if fabric.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(fabric.device)  # the peak is to be this run's
         torch.manual_seed(config.seed)
         system = SYSTEMS[config.system]
         generator, discriminator = (network(config).apply(system.initialise) for network in system[:2])
@@ -50,12 +55,14 @@ class Run:
             fabric.setup(net.to(memory_format=layout), torch.optim.Adam(net.parameters(), lr=rate, **adam))
             for net, rate in rates
         )
-        if config.compile:  # not of D: the penalty's second derivative does not go through compiled code
+        if config.compile:
+            torch.compiler.assume_constant_result(relation_matrices)  # read from a file, which breaks a graph
+            # not of D: the penalty's second derivative does not go through compiled code
             generator.encode, generator.decode = torch.compile(generator.encode), torch.compile(generator.decode)
         for (net, _), methods in ((self.g, system.g_methods), (self.d, system.d_methods)):
             for method in methods:
                 net.mark_forward_method(method)
-        self.shown = validation.batch(range(min(SAMPLE_FACES, len(validation))), fabric.device)
+        self.shown = validation.batch(range(min(SAMPLE_FACES, len(validation))))
         self.reader, self.ahead = ThreadPoolExecutor(1), {}
         self.iteration, self.saved, self.seconds = 0, 0, 0.0
         self.started = self.saved_at = time.monotonic()
@@ -102,7 +109,8 @@ class Run:
         """Loss parts as means over the processes."""
         if self.fabric.world_size == 1:
             return parts
-        return self.fabric.all_reduce({name: value.detach() for name, value in parts.items()}, reduce_op="mean")
+        together = self.fabric.all_reduce(torch.stack([value.detach() for value in parts.values()]), reduce_op="mean")
+        return dict(zip(parts, together, strict=True))
 
     def judged(self, images, noise):
         """D of edits, for G to learn from: past the wrapper, for processes must not wait for gradients of D here."""
@@ -134,13 +142,20 @@ class Run:
 
     def batch(self, k):
         """This process's faces of D's k-th step in this iteration; a GPU's next ones are read meanwhile."""
-        first, device = self.iteration * self.config.critic_steps + k, self.fabric.device
+        wanted, *next_ones = self.batches_from(k)
+        device = self.fabric.device
         if device.type == "cpu":
-            return self.faces.batch(self.numbers(first)[self.mine], device)
+            return self.faces.batch(self.numbers(wanted)[self.mine], device)
         ahead = {n: self.ahead.get(n) or self.reader.submit(self.faces.batch, self.numbers(n)[self.mine], device)
-                 for n in range(first, first + AHEAD + 1)}  # fmt: skip
-        wanted, self.ahead = ahead.pop(first), ahead
-        return wanted.result()
+                 for n in (wanted, *next_ones)}  # fmt: skip
+        self.ahead = ahead
+        return ahead.pop(wanted).result()
+
+    def batches_from(self, k):
+        """The numbers of this iteration's k-th batch and of the AHEAD that will be asked for after it."""
+        per_iteration = SYSTEMS[self.config.system].batches or self.config.critic_steps
+        ahead = (divmod(k + i, per_iteration) for i in range(AHEAD + 1))
+        return [(self.iteration + later) * self.config.critic_steps + step for later, step in ahead]
 
     def targets(self, k, draw):
         """This process's share of the attributes of the k-th step's whole batch, shuffled (reading 7)."""
@@ -186,6 +201,8 @@ class Run:
                 optimiser.load_state_dict(state[f"{name}_optimiser"])
             if self.average:
                 self.average.load_state_dict(state["average"])
+        except torch.OutOfMemoryError:  # a RuntimeError too, and no fault of the file
+            raise
         except (RuntimeError, EOFError, KeyError, ValueError, pickle.UnpicklingError):
             raise MagganError(f"{file} is damaged; delete it, and the row starts again.") from None
         self.iteration = self.saved = state["iteration"]
@@ -220,10 +237,10 @@ class Run:
         return self.average.module if self.average else self.g[0].module
 
     def sample(self, on_sample):
-        """A sheet of validation faces: source, reconstruction and the 13 single flips, one face a row."""
+        """A sheet of validation faces, one a row, at most 256 px each: source, reconstruction, the 13 single flips."""
         if not self.fabric.is_global_zero:
             return
-        G, shown = self.trained(), self.shown
+        G, shown = self.trained(), Batch(*(tensor.to(self.fabric.device) for tensor in self.shown))
         training = G.training
         G.eval()
         with torch.no_grad():
@@ -231,8 +248,9 @@ class Run:
             edits = G.edits(shown.images, flips, shown.parts, shown.attributes)
         G.train(training)
         rows = torch.cat([shown.images[:, None], edits], 1)  # (B, 15, 3, S, S)
+        tiles = F.adaptive_avg_pool2d(rows.flatten(0, 1), min(rows.shape[-1], SAMPLE_SIZE)).cpu()
         with paths.replacing(self.folder / "samples" / f"{self.iteration:07d}.png") as partial:
-            save_image(make_grid(rows.flatten(0, 1) * 0.5 + 0.5, nrow=rows.shape[1], padding=1), partial, "png")
+            save_image(make_grid(tiles * 0.5 + 0.5, nrow=rows.shape[1], padding=1), partial, "png")
         if on_sample:
             on_sample(self.folder, self.iteration)
 

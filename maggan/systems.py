@@ -27,6 +27,7 @@ class System(NamedTuple):
     initialise: Callable  # applied to every module of both
     g_methods: tuple  # called beside forward while training
     d_methods: tuple
+    batches: int | None = None  # how many batches an iteration takes; None: `critic_steps`
 
 
 WITH_CRITIC = ("edit_and_reconstruct",), ("critic",)
@@ -34,8 +35,8 @@ SYSTEMS = {
     "stgan": System(Generator, discriminator, steps.step, xavier, *WITH_CRITIC),
     "attgan": System(AttGAN, discriminator, steps.step, xavier, *WITH_CRITIC),
     "stargan": System(StarGAN, PatchCritic, steps.step, as_built, *WITH_CRITIC),
-    "fadernet": System(FaderNet, LatentDiscriminator, fadernet.step, as_built, ("encode", "decode"), ()),
-    "icgan": System(IcGAN, ConditionalDiscriminator, icgan.step, icgan.initialise, ("generate", "read"), ()),
+    "fadernet": System(FaderNet, LatentDiscriminator, fadernet.step, as_built, ("encode", "decode"), (), 2),
+    "icgan": System(IcGAN, ConditionalDiscriminator, icgan.step, icgan.initialise, ("generate", "read"), (), 1),
 }
 
 

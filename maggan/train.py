@@ -59,11 +59,12 @@ def train(variant, profile, seed=0, device=None, devices=1, nodes=1, on_sample=N
         print(f"{folder.name} is finished ({config.iterations} iterations)")
         return folder
     faces = open_faces(profile, "train")
-    run = Run(config, folder, fabric, faces, open_faces(profile, "validation"))
-    run.load()
-    left, snapshots = range(run.iteration, config.iterations), get_profile(profile).snapshots
-    steps = progress(left, folder.name, total=config.iterations, initial=run.iteration)
+    snapshots = get_profile(profile).snapshots
     with interrupts_held() as interrupted, memory_told(config, fabric.device):
+        run = Run(config, folder, fabric, faces, open_faces(profile, "validation"))
+        run.load()
+        left = range(run.iteration, config.iterations)
+        steps = progress(left, folder.name, total=config.iterations, initial=run.iteration)
         for _ in steps:
             parts = run.step()
             run.log(parts)
@@ -76,7 +77,7 @@ def train(variant, profile, seed=0, device=None, devices=1, nodes=1, on_sample=N
                 run.save()
             if interrupted:
                 raise KeyboardInterrupt
-    run.finish()
+        run.finish()
     return folder
 
 
@@ -85,12 +86,20 @@ def memory_told(config, device):
     """Where the device's memory will not do: MagganError that says what is needed, and what to change."""
     try:
         yield
-    except torch.OutOfMemoryError:
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
         from .memory import GB, needs, remedy
 
         there = torch.cuda.get_device_properties(device).total_memory
         said = f"{needs(config)}; this device has {there / GB:.0f} GB, and other processes may hold some of it"
         raise MagganError(f"{said}: take {remedy(config, there)}") from None
+
+
+def is_out_of_memory(error):
+    """Whether an error says that a device's memory is full; libraries that PyTorch calls say it in their own words."""
+    words = "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED"
+    return isinstance(error, torch.OutOfMemoryError) or any(each in str(error) for each in words)
 
 
 def fresh_start_if_changed(folder, config, made_of):

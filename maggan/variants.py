@@ -5,7 +5,7 @@ import json
 from dataclasses import MISSING, asdict, dataclass, fields, replace
 
 from .attributes import TABLES
-from .errors import nearest
+from .errors import MagganError, nearest
 from .profiles import profile as get_profile
 
 # Row -> what differs from the base, which is row (i), STGAN.
@@ -214,6 +214,8 @@ def resolve(variant, profile, seed=0, **overrides):
     for name, allowed in CHOICES.items():
         if getattr(config, name) not in allowed:
             raise nearest(getattr(config, name), allowed, name)
+    if config.compile and config.recompute:
+        raise MagganError("compile=true and recompute=true exclude each other: set one of them to false.")
     return config
 
 

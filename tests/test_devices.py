@@ -105,8 +105,7 @@ def test_judges_learn_and_look_on_their_device():
     assert logits.shape == (2, 13)
 
 
-def test_faces_are_drawn_on_their_device(monkeypatch):
-    monkeypatch.setattr(torch.Tensor, "__bool__", lambda tensor: True)  # to draw everything, whatever is seen of it
+def test_faces_are_drawn_on_their_device():
     with OneDevice():
         face = draw_flipped([1, 2], 32, "Eyeglasses", device=ELSEWHERE)
     assert face.images.device == face.parts.device == ELSEWHERE

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from maggan import networks
 from maggan.errors import MagganError
 from maggan.networks import Discriminator, Generator, initialise
 from maggan.variants import VARIANTS, resolve
@@ -54,6 +55,19 @@ def test_edits_are_images_and_encoding_once_changes_nothing(row):
     torch.testing.assert_close(edited, one)
     torch.testing.assert_close(reconstructed, G(images, torch.zeros_like(att_diff), parts))
     assert (logits is not None) == (row == "maggan-seg")
+
+
+def test_edits_that_are_decoded_a_few_at_a_time_are_the_same(monkeypatch):
+    torch.manual_seed(0)
+    G, (images, parts, _) = generator("maggan"), faces()
+    flips = torch.randn(2, 13, 13)
+    with torch.no_grad():
+        together = G.edits(images, flips, parts)
+        monkeypatch.setattr(networks, "PIXELS_AT_ONCE", 5 * 2 * 32**2)
+        apart = G.edits(images, flips, parts)
+    assert apart.shape == (2, 13, 3, 32, 32)
+    assert (together - together.roll(1, 1)).abs().amax((0, 2, 3, 4)).min() > 1e-3  # of one another they differ
+    torch.testing.assert_close(apart, together, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("row", VARIANTS)

@@ -7,13 +7,16 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 
 from maggan import losses, paths
+from maggan import run as run_module
 from maggan import train as trainer
 from maggan.checkpoints import load_generator, run_folder
 from maggan.errors import MagganError
@@ -190,6 +193,58 @@ def test_a_damaged_checkpoint_is_named(runs, monkeypatch):
     (folder / "checkpoint.pt").write_bytes((folder / "checkpoint.pt").read_bytes()[:1000])
     with pytest.raises(MagganError, match="checkpoint.pt is damaged; delete it"):
         train("stgan", "smoke", iterations=2)
+
+
+def test_a_device_without_room_is_no_damaged_checkpoint(runs, monkeypatch):
+    """PyTorch's error is a RuntimeError, as is that of a torn file; the file is whole, and stays."""
+    monkeypatch.setattr(trainer, "CHECKPOINT_SECONDS", 0)
+    folder = train("stgan", "smoke", iterations=2)
+    (folder / "weights.safetensors").unlink()
+    monkeypatch.setattr(torch.nn.Module, "load_state_dict", Raises(torch.OutOfMemoryError("CUDA out of memory")))
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: SimpleNamespace(total_memory=1e9))
+    with pytest.raises(MagganError, match="^row stgan of smoke .* needs about .* has 1 GB, .*: take --set"):
+        train("stgan", "smoke", iterations=2)
+    assert (folder / "checkpoint.pt").exists()
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("full"), RuntimeError("CUBLAS_STATUS_ALLOC_FAILED when")])
+def test_too_little_memory_is_told_in_whatever_words(error, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: SimpleNamespace(total_memory=1e6))
+    with pytest.raises(MagganError, match="needs about .* take a device with more memory, or a smaller profile$"):
+        with trainer.memory_told(resolve("maggan", "smoke"), "cuda"):
+            raise error
+
+
+def test_other_errors_are_no_matter_of_memory():
+    with pytest.raises(RuntimeError, match="^shapes$"), trainer.memory_told(resolve("maggan", "smoke"), "cuda"):
+        raise RuntimeError("shapes")
+
+
+class Raises:
+    """Called with anything, raises an error."""
+
+    def __init__(self, error):
+        self.error = error
+
+    def __call__(self, *args, **kwargs):
+        raise self.error
+
+
+@pytest.mark.parametrize("row", ["maggan", "fadernet", "icgan"])
+def test_what_is_read_ahead_is_what_is_asked_for(runs, row, monkeypatch):
+    asked, batches_from = [], trainer.Run.batches_from
+    monkeypatch.setattr(trainer.Run, "batches_from", lambda run, k: asked.append(batches_from(run, k)) or asked[-1])
+    train(row, "smoke", iterations=4)
+    assert len(asked) >= 4
+    for now, *later in zip(asked, asked[1:], asked[2:], strict=False):
+        assert now == [each[0] for each in (now, *later)]
+
+
+def test_sheets_show_large_faces_smaller(runs, monkeypatch):
+    monkeypatch.setattr(run_module, "SAMPLE_SIZE", 16)
+    folder = train("stgan", "smoke", iterations=4)
+    with Image.open(folder / "samples" / "0000004.png") as sheet:
+        assert sheet.size == (15 * 17 + 1, 6 * 17 + 1)
 
 
 def test_missing_weights_say_how_to_make_them(runs):

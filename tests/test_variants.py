@@ -51,3 +51,8 @@ def test_config_survives_json_and_names_itself():
     config = resolve("maggan", "drawn64", seed=3, lambda_3=50.0)
     assert Config.from_json(config.to_json()) == config
     assert config.hash() != resolve("maggan", "drawn64", seed=3).hash()
+
+
+def test_compiled_code_does_not_recompute():
+    with pytest.raises(MagganError, match="^compile=true and recompute=true exclude each other"):
+        resolve("maggan", "drawn1024", compile=True)

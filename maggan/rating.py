@@ -61,14 +61,17 @@ class Rating:
         pair = self.current
         if pair is None:
             raise MagganError(f"{self.rater} has rated all {len(self.order)} pairs; thank you.")
-        saved = cast(self.file, self.study, self.kind, pair.number, choice, self.seconds())
-        self.refresh()
-        return saved
+        try:
+            return cast(self.file, self.study, self.kind, pair.number, choice, self.seconds())
+        finally:  # after an error too: the file alone says what was voted
+            self.refresh()
 
     def undo(self):
         """Take the last vote back and return its Pair, which is rated again; None where there is none."""
-        number = take_back(self.file, self.study, self.kind)
-        self.refresh()
+        try:
+            number = take_back(self.file, self.study, self.kind)
+        finally:
+            self.refresh()
         return next((pair for pair in self.order if pair.number == number), None)
 
 

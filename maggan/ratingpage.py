@@ -34,7 +34,7 @@ TASKS = {
 }
 BUTTONS = {
     "left": ("1 · Left is better", "key 1 or ←"),
-    "same": ("2 · About the same", "key 2 or ↓"),
+    "same": ("2 · About the same", "key 2"),  # the arrow down scrolls
     "right": ("3 · Right is better", "key 3 or →"),
 }
 PLACES = (("left", "Left"), ("source", "Source"), ("right", "Right"))
@@ -47,7 +47,8 @@ class RatingPage:
 
     def __init__(self, profile, kind="people"):
         self.profile, self.kind, self.rating = get_profile(profile), kind, None
-        self.name = widgets.Text(placeholder="your name", continuous_update=False)
+        self.name = widgets.Text(description="Your name", continuous_update=False)
+        self.name.style.description_width = "initial"  # else it is cut off
         self.start = widgets.Button(description="Start", button_style="primary")
         self.start.on_click(lambda _: self.begin())
         self.welcome = widgets.HBox([self.name, self.start])
@@ -66,7 +67,7 @@ class RatingPage:
         self.page = widgets.VBox([head, self.welcome, self.message, self.rated])
         self.named = {"rating": self.page, "welcome": self.welcome, "name": self.name, "start": self.start,
                       "choices": buttons, "foot": foot, "undo": self.undo, "leave": self.leave,
-                      "message": self.message, **self.choices}
+                      "message": self.message, "task": self.task, **self.choices}
         for name, widget in self.named.items():
             widget.add_class(f"maggan-{name}")
         self.end()
@@ -134,7 +135,7 @@ class RatingPage:
             self.task.value = f"<p><b>All {total} pairs are rated. Thank you!</b></p>"
             self.pictures.value = ""
         self.status.value = (
-            f'<progress value="{done}" max="{total}"></progress> '
+            f'<progress value="{done}" max="{total}" aria-label="pairs rated"></progress> '
             f"<span>{done} of {total} rated by {escape(rating.rater)}</span>"
         )
         rating.shown_now()
@@ -151,7 +152,8 @@ def pictures(study, pair):
     for which, title in PLACES:
         file = study.picture(pair, which)
         if not file.exists():
-            return f"<p>{escape(file.name)} is missing: make study PROFILE={escape(study.about['profile'])}</p>"
+            again = f"make study PROFILE={study.about['profile']} SEEDS={study.about['seed']}"
+            return f"<p>{escape(file.name)} is missing: {escape(again)}</p>"
         data = base64.b64encode(file.read_bytes()).decode()
         cells.append(f'<figure class="maggan-{which}-picture"><img alt="{title}" src="data:image/png;base64,{data}">'
                      f"<figcaption>{title}</figcaption></figure>")  # fmt: skip

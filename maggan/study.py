@@ -143,17 +143,25 @@ def choose_attributes(hat, rng):
 
 
 def make_room(folder, identity):
-    """Remove the pictures of another study; MagganError where people have rated it."""
-    mark = folder / "pictures" / ".study"
-    before = mark.read_text() if mark.exists() else None
-    if before == identity:
+    """Remove what is there of another study; MagganError where people have rated it.
+
+    Which study is there, the pictures' mark says and study.json. Copies and clean-ups lose the mark, which is hidden.
+    """
+    mark, named = folder / "pictures" / ".study", folder / "study.json"
+    drawn = mark.read_text() if mark.exists() else None
+    if drawn == identity:
         return
-    if any((folder / "votes" / "people").glob("*.csv")):
-        raise MagganError(
-            f"{folder}: people have rated another study (another seed, faces or weights); move the folder away to draw "
-            "this one."
-        )
-    for file in [folder / "study.json", *folder.glob("pictures/*.png"), *folder.glob("votes/simulated/*.csv")]:
+    old = []
+    if not (named.exists() and id_of(named.read_text(encoding="utf-8", errors="replace")) == identity):
+        if any(file.stat().st_size for file in (folder / "votes" / "people").glob("*.csv")):  # empty: no vote was saved
+            raise MagganError(
+                f"{folder}: people have rated another study (another seed, faces or weights); move the folder away to "
+                "draw this one."
+            )
+        old = [named, folder / "simulated.md", *folder.glob("votes/simulated/*.csv"), *folder.glob("pictures/*.png")]
+    elif drawn:  # the pictures alone are another study's
+        old = folder.glob("pictures/*.png")
+    for file in old:
         file.unlink(missing_ok=True)
     with paths.replacing(mark) as partial:
         partial.write_text(identity)
@@ -217,9 +225,11 @@ def notes(profile, about):
 def main():
     parser = argparse.ArgumentParser(prog="python -m maggan.study", description="Draw the user study's pairs.")
     parser.add_argument("profile")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, nargs="?", default=0)  # `make study SEEDS=` names none
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="cpu gives the same bytes every time")
     args = parser.parse_args()
+    if args.seed is None or args.seed < 0:
+        raise MagganError(f"a study's seed is a whole number from 0 on: make study PROFILE={args.profile} SEEDS=0")
     study = draw_study(args.profile, args.seed, args.device)
     print((study.folder / "notes.md").read_text(encoding="utf-8"), end="")
     print(f"{study.folder}\nrate it: make rate PROFILE={study.about['profile']}")

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from . import paths
+from .attributes import ATTRIBUTES
 from .errors import MagganError
 from .profiles import profile as get_profile
 
@@ -44,22 +45,32 @@ class Study(NamedTuple):
     def open(cls, folder):
         """The study in `folder`; MagganError where there is none, or it is damaged."""
         folder = Path(folder)
-        text, about = read_json(folder / "study.json")
+        file = folder / "study.json"
+        text, about = read_json(file)
         if about.get("format") != FORMAT:
-            raise MagganError(f"{folder / 'study.json'} is of another version; move the folder away and: make study")
-        return cls(folder, id_of(text), about, tuple(Pair(**pair) for pair in about["pairs"]))
+            raise MagganError(f"{file} is of another version; move the folder away and: make study")
+        try:
+            pairs = tuple(Pair(**pair) for pair in about["pairs"])
+        except (KeyError, TypeError):
+            raise damaged(file) from None
+        if not isinstance(about.get("seed"), int) or "profile" not in about or not all(map(sound, pairs)):
+            raise damaged(file)
+        return cls(folder, id_of(text), about, pairs)
 
     def picture(self, pair, which):
         """The PNG file of a pair's "source", "left" or "right"."""
         return picture_file(self.folder, pair, which)
 
     def key(self):
-        """{pair number: the row on the left}; MagganError where the key is of another study."""
+        """{pair number: the row on the left}; MagganError where the key is of another study, or damaged."""
         file = self.folder / "key.json"
         _, key = read_json(file)
         if key.get("study") != self.id:
             raise MagganError(f"{file} is the key of another study than study.json; put the right one back.")
-        return {int(number): row for number, row in key["left"].items()}
+        left, numbers = key.get("left"), {str(pair.number) for pair in self.pairs}
+        if not (isinstance(left, dict) and set(left) == numbers and all(row in ROWS for row in left.values())):
+            raise damaged(file)
+        return {int(number): row for number, row in left.items()}
 
 
 def study_folder(profile):
@@ -77,12 +88,31 @@ def id_of(text):
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def sound(pair):
+    """Whether a pair names what a pair must, each as what it is."""
+    return (
+        isinstance(pair.number, int) and isinstance(pair.face, str) and isinstance(pair.hat, bool)
+        and pair.attribute in ATTRIBUTES and pair.direction in ("+", "-")
+    )  # fmt: skip
+
+
 def read_json(file):
-    """The text of a JSON file and what it says; MagganError where it is missing or damaged."""
+    """The text of a JSON file and the object that it holds; MagganError where it is missing or damaged."""
     try:
         text = file.read_text(encoding="utf-8")
-        return text, json.loads(text)
+        held = json.loads(text)
     except FileNotFoundError:
         raise MagganError(f"{file} is not there: make study PROFILE={file.parent.parent.name}") from None
+    except OSError as error:
+        raise MagganError(f"{file} could not be read ({error.strerror or error}); make it readable.") from None
     except ValueError:
-        raise MagganError(f"{file} is damaged; delete it and draw the study again: make study") from None
+        raise damaged(file) from None
+    if not isinstance(held, dict):
+        raise damaged(file)
+    return text, held
+
+
+def damaged(file):
+    """The error for a file of a study that does not hold what it should."""
+    again = f"make study PROFILE={file.parent.parent.name}"
+    return MagganError(f"{file} is damaged; put a whole copy back, or delete it and draw the study again: {again}")

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from . import paths
-from .ballots import read_ballot
+from .ballots import composed, read_ballot
 from .errors import MagganError, cli
 from .studyfolder import ROWS, Study, study_folder
 
@@ -25,11 +25,16 @@ SIMULATED = "SIMULATED raters, no people: to try the tool"
 def read_votes(study, kind="people"):
     """All votes of one kind that stand, one a line: pair, rater, choice, row ("maggan", "stgan" or "tie").
 
-    Raises MagganError for a file that `read_ballot` refuses, such as a simulated rater's among people's.
+    Raises MagganError for a file that `read_ballot` refuses, such as a simulated rater's among people's, and for two
+    files of one rater.
     """
+    files = {}
+    for file in sorted((study.folder / "votes" / kind).glob("*.csv")):
+        if (other := files.setdefault(composed(file.stem), file)) != file:
+            raise MagganError(f"{file}: {other.name} is the same rater's, with other accents; move one away.")
     lines = [
-        (pair, file.stem, vote.choice)
-        for file in sorted((study.folder / "votes" / kind).glob("*.csv"))
+        (pair, rater, vote.choice)
+        for rater, file in files.items()
         for pair, vote in read_ballot(file, study, kind).items()
     ]
     votes = pd.DataFrame(lines, columns=["pair", "rater", "choice"])

@@ -1,6 +1,7 @@
 """Several processes share a batch: the same losses as of one, and a run goes on with another number of them."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -85,7 +86,8 @@ def test_two_processes_measure_what_one_does(runs):
     for devices in (1, 2):
         command = [sys.executable, "-m", "maggan.evaluate", "maggan", "smoke", "--device", "cpu"]
         command += ["--devices", str(devices)]
-        done = subprocess.run(command, capture_output=True, text=True, cwd=paths.ROOT)
+        one_thread = os.environ | {"OMP_NUM_THREADS": "1"}  # each, as the file says
+        done = subprocess.run(command, capture_output=True, text=True, cwd=paths.ROOT, env=one_thread)
         assert done.returncode == 0 and done.stdout.count("maggan-seed0.json") == 1, done.stderr
         file = metrics_file("maggan", "smoke")
         result = json.loads(file.read_text())

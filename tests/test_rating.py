@@ -1,10 +1,17 @@
 """Rating and counting: votes that survive a kill, are never doubled and never mixed; Table 2 by hand and by others."""
 
+import base64
+import io
 import json
 import math
+import os
+import re
 import shutil
+import stat
 import subprocess
 import sys
+import unicodedata
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,7 +24,9 @@ from maggan.ballots import HEADER, LONGEST_NAME, cast, rater_name, read_ballot
 from maggan.errors import MagganError
 from maggan.paths import ROOT
 from maggan.rating import Rating, simulate
-from maggan.studyfolder import Study, id_of, study_folder
+from maggan.studyfolder import Pair, Study, id_of, study_folder
+
+TOO_SOON = ratingpage.TOO_SOON  # the fixture `page` takes it away
 
 
 def make_study(pairs=6, left=None, name="smoke"):
@@ -183,24 +192,142 @@ def test_a_vote_that_cannot_be_saved_is_said_and_asked_again(study, monkeypatch)
 
     anna = Rating(study, "anna")
     pair = anna.current
-    monkeypatch.setattr("maggan.ballots.os.fsync", full)
-    with pytest.raises(MagganError, match="could not be saved .No space left on device.; vote again"):
-        anna.vote("left")
-    assert anna.current == pair
+    for voted in ([], [pair.number]):
+        pair = anna.current
+        with monkeypatch.context() as patch:
+            patch.setattr("maggan.ballots.os.fsync", full)
+            with pytest.raises(MagganError, match="could not be saved .No space left on device.; vote again"):
+                anna.vote("left")
+            assert anna.current == pair and list(anna.votes) == voted
+        assert anna.vote("right")
+    assert [line.split(",")[-1] for line in anna.file.read_text().splitlines()] == ["choice", "right", "right"]
+    with monkeypatch.context() as patch:
+        patch.setattr("maggan.ballots.os.fsync", full)
+        with pytest.raises(MagganError, match="could not be saved"):
+            anna.undo()
+    assert anna.progress == (2, 6) == Rating(study, "anna").progress
+
+
+def test_half_a_line_is_taken_out_again(study, monkeypatch):
+    class Full(io.FileIO):
+        def write(self, data):
+            return super().write(data[: len(data) // 2])
+
+    anna = Rating(study, "anna")
+    with monkeypatch.context() as patch:
+        patch.setattr("maggan.ballots.open", lambda file, mode, buffering: Full(file, "a+"), raising=False)
+        with pytest.raises(MagganError, match="could not be saved .the disk is full.; vote again"):
+            anna.vote("left")
+    assert anna.file.read_bytes() == b"" and anna.vote("right")
+    assert [line.split(",")[-1] for line in anna.file.read_text().splitlines()] == ["choice", "right"]
+
+
+def test_no_folder_for_the_first_vote_is_one_line(study, monkeypatch):
+    def full(*args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    anna = Rating(study, "anna")
+    pair = anna.current
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "mkdir", full)
+        with pytest.raises(MagganError, match="anna.csv: the vote could not be saved .No space left on device."):
+            anna.vote("left")
+    assert anna.current == pair and anna.vote("right") and anna.progress == (1, 6)
+
+
+def test_after_an_error_the_file_alone_says_what_was_voted(study, monkeypatch):
+    def full(*args, **kwargs):
+        raise OSError(5, "Input/output error")
+
+    one, two = Rating(study, "anna"), Rating(study, "anna")
+    for attempt in (lambda: two.vote("right"), two.undo):
+        one.vote("left")  # two has not seen it
+        with monkeypatch.context() as patch:
+            patch.setattr("maggan.ballots.open", full, raising=False)
+            with pytest.raises(MagganError, match="could not be saved .Input/output error."):
+                attempt()
+        assert two.votes == one.votes and two.current == one.current
+
+
+def test_a_file_that_cannot_be_read_is_one_line(study):
+    people = study.folder / "votes" / "people"
+    (people / "anna.csv").mkdir(parents=True)
+    for read in (votes.read_votes, lambda study: Rating(study, "anna")):
+        with pytest.raises(MagganError, match=r"anna\.csv: votes could not be read .Is a directory.; .*move it away"):
+            read(study)
+    shutil.rmtree(people)
+    people.write_text("")
+    with pytest.raises(MagganError, match=r"anna\.csv: votes could not be read .Not a directory."):
+        Rating(study, "anna")
+
+
+def test_a_vote_is_on_the_disk_before_the_next_pair(study, monkeypatch):
+    synced = []
+
+    def fsync(opened):
+        kind = os.fstat(opened).st_mode
+        synced.append("folder" if stat.S_ISDIR(kind) else (anna.file.read_text().count("\n"), os.fstat(opened).st_ino))
+
+    anna = Rating(study, "anna")
+    monkeypatch.setattr("maggan.ballots.os.fsync", fsync)
+    anna.vote("left")
+    file = anna.file.stat().st_ino
+    assert synced == [(2, file), "folder"]
+    anna.vote("right")
+    anna.undo()
+    assert synced[2:] == [(3, file), (4, file)]
+
+
+def test_what_a_spreadsheet_leaves_in_a_file_is_not_in_the_way(study):
+    anna = Rating(study, "anna")
+    anna.vote("left")
+    plain = anna.file.read_bytes()
+    header, vote = plain.splitlines()
+    for changed in (
+        b"\xef\xbb\xbf" + plain, plain + b"\n", plain.replace(b"\n", b"\r\n") + b"\r\n", plain + b",,,,,,\n \n",
+        b"\n" + plain, header + b"\n\n" + vote, b"\xef\xbb\xbf" + header, b"\xef\xbb\xbf", b"\n\n",
+    ):  # fmt: skip
+        anna.file.write_bytes(changed)
+        before = len(Rating(study, "anna").votes)
+        assert before == (vote in changed), changed
+        assert Rating(study, "anna").vote("same")
+        assert len(votes.read_votes(study)) == before + 1 == Rating(study, "anna").progress[0], changed
+    anna.file.write_bytes(plain + b"\nhello\n")
+    with pytest.raises(MagganError, match=r"anna\.csv, line 4: this is no vote"):
+        Rating(study, "anna")
 
 
 @pytest.mark.parametrize(
     ("name", "file"),
-    [("Anna", "anna"), ("  Anna  Lena ", "anna-lena"), ("李雷", "李雷"), ("r_2-b", "r_2-b"), ("Zoe\u0308", "zoë")],
-)
+    [
+        ("Anna", "anna"), ("  Anna  Lena ", "anna-lena"), ("李雷", "李雷"), ("r_2-b", "r_2-b"), ("Zoe\u0308", "zoë"),
+        ("O'Neil", "o-neil"), ("O\u2019Neil", "o-neil"), ("J. Doe", "j-doe"), ("J. Doe Jr.", "j-doe-jr"),
+        ("İbrahim", "i\u0307brahim"), ("J\u030cana", "\u01f0ana"), ("ΝΙΚΟΣ", "νικος"),
+        ("अनीता", "अनीता"), ("நிலா", "நிலா"), ("山田\u3000太郎", "山田-太郎"), ("anna-", "anna-"),
+    ],
+)  # fmt: skip
 def test_names_become_safe_file_names(study, name, file):
     assert Rating(study, name).file == study.folder / "votes" / "people" / f"{file}.csv"
+    assert rater_name(rater_name(name)) == rater_name(name)
+
+
+def test_a_name_whose_accents_came_apart_on_the_way_is_the_same_rater(study):
+    zoe = Rating(study, "Zoë")
+    zoe.vote("left")
+    apart = zoe.file.rename(zoe.file.with_name(unicodedata.normalize("NFD", zoe.file.name)))
+    assert apart.name != zoe.file.name
+    again = Rating(study, "zoë")
+    assert again.progress == (1, 6) and again.vote("same")
+    assert votes.read_votes(study).rater.tolist() == ["zoë", "zoë"]
+    shutil.copy(apart, zoe.file)
+    with pytest.raises(MagganError, match="is the same rater's, with other accents; move one away"):
+        votes.read_votes(study)
 
 
 @pytest.mark.parametrize(
     "name",
     ["", "  ", "../anna", "a/b", "a\\b", "..", ".hidden", "a.csv", "/etc/passwd", "~", "-rf", "a\0b", "a\nb", "a,b",
-     "x" * 41, "C:", "a;b", "$HOME", "<b>"],
+     "x" * 41, "C:", "a;b", "$HOME", "<b>", "Anna.CSV", ". .", "\u0308", "a/../b", "İ" * 21],
 )  # fmt: skip
 def test_tricks_in_names_are_one_plain_line(study, name):
     with pytest.raises(MagganError, match="^(type a name|a rater's name)[^\n]*$"):
@@ -330,6 +457,14 @@ def test_an_unfinished_study_says_so(study):
     assert "kappa" not in notes
 
 
+def test_two_raters_a_pair_are_fewer_than_the_papers(study):
+    for rater in ("anna", "ben"):
+        say(study, rater, ["left"] * 6)
+    notes = "\n".join(tables.notes("table2", "smoke"))
+    assert "12 votes" in notes and "6 by 2" in notes
+    assert "Not finished: the paper has 3 raters for each pair." in notes
+
+
 def test_a_key_of_another_study_is_refused(twelve):
     key = json.loads((twelve.folder / "key.json").read_text())
     (twelve.folder / "key.json").write_text(json.dumps(key | {"study": "other"}))
@@ -410,8 +545,9 @@ def test_a_file_moved_to_the_other_kind_is_refused(study, source, target):
 def test_a_copy_does_not_count_twice(twelve):
     people = twelve.folder / "votes" / "people"
     shutil.copy(people / "anna.csv", people / "anna-copy.csv")
-    with pytest.raises(MagganError, match="copies count twice"):
+    with pytest.raises(MagganError, match="copies count twice") as said:
         votes.outcome("smoke")
+    assert "delete" not in str(said.value) and "move it away" in str(said.value)
 
 
 def test_commands_say_what_to_do_next(study, monkeypatch, capsys):
@@ -490,11 +626,90 @@ def test_a_pair_rated_in_another_window_is_said(page, study):
     assert "rated in another window" in page.message.value and "1 of 6" in page.status.value
 
 
-def test_a_press_meant_for_the_pair_before_is_no_vote(page, monkeypatch):
+@pytest.mark.parametrize(("seconds", "rated"), [(0.1, 0), (0.6, 1)])
+def test_a_press_meant_for_the_pair_before_is_no_vote(page, monkeypatch, seconds, rated):
     enter(page, "anna")
-    monkeypatch.setattr(ratingpage, "TOO_SOON", 60)
+    monkeypatch.setattr(ratingpage, "TOO_SOON", TOO_SOON)
+    monkeypatch.setattr(rating.time, "monotonic", lambda: page.rating.shown + seconds)
     page.choices["left"].click()
-    assert page.rating.progress == (0, 6)
+    assert page.rating.progress == (rated, 6)
+
+
+def framed(study, pair, seed=0):
+    """Three pictures told apart however they are turned, written where the page finds them: {place: levels}."""
+    rng = np.random.default_rng(seed)
+    levels = {which: rng.integers(0, 256, (8, 8, 3), dtype=np.uint8) for which in ("left", "source", "right")}
+    for which, each in levels.items():
+        name = pair.face if which == "source" else f"{pair.number:03d}-{which}"
+        Image.fromarray(each).save(study.folder / "pictures" / f"{name}.png")
+    return levels
+
+
+def test_left_on_the_page_is_the_left_of_the_key(page, study):
+    enter(page, "anna")
+    pair = page.rating.current
+    levels = framed(study, pair)
+    page.draw()
+    figure = r'class="maggan-(\w+)-picture"><img alt="(\w+)" src="data:image/png;base64,(.*?)"><figcaption>(\w+)<'
+    shown = re.findall(figure, page.pictures.value)
+    assert [place for place, *_ in shown] == ["left", "source", "right"]
+    for place, alt, data, caption in shown:
+        assert alt == caption == place.title()
+        assert np.array_equal(np.asarray(Image.open(io.BytesIO(base64.b64decode(data)))), levels[place])
+    page.choices["left"].click()
+    said = votes.read_votes(study)
+    assert said.row.tolist() == [study.key()[pair.number]] and said.pair.tolist() == [pair.number]
+
+
+def test_keys_and_buttons_say_the_same(page):
+    script = ratingpage.KEYS.read_text(encoding="utf-8")
+    listed = re.search(r"const buttons = {(.*?)};", script)[1]
+    keys = dict(re.findall(r'(\w+): "(\w+)"', listed))
+    arrows = {"←": "arrowleft", "→": "arrowright", "↓": "arrowdown", "↑": "arrowup"}
+    written = {}
+    for choice, (text, tooltip) in ratingpage.BUTTONS.items():
+        number, words = text.split(" · ")
+        named = [arrows.get(key, key) for key in tooltip.removeprefix("key ").split(" or ")]
+        assert named[0] == number and choice in words.lower()
+        written |= dict.fromkeys(named, choice)
+        assert (page.choices[choice].description, page.choices[choice].tooltip) == (text, tooltip)
+        assert f"maggan-{choice}" in page.choices[choice]._dom_classes
+    assert keys == {**written, "u": "undo"} and page.undo.tooltip == "key u"
+    assert keys == {"1": "left", "arrowleft": "left", "2": "same", "3": "right", "arrowright": "right", "u": "undo"}
+    assert "find = (page, name) => page.querySelector(`.maggan-${name}:is(button)`)" in script
+    assert "find(page, buttons[key])" in script and "key = event.key?.toLowerCase()" in script
+
+
+def test_the_page_can_be_heard_as_well(page):
+    assert page.name.description == "Your name" and "maggan-task" in page.task._dom_classes
+    enter(page, "anna")
+    assert '<progress value="0" max="6" aria-label="pairs rated">' in page.status.value
+    script = ratingpage.KEYS.read_text(encoding="utf-8")
+    assert ".maggan-task .widget-html-content" in script and '"aria-live", "polite"' in script
+
+
+def test_colours_of_the_page_follow_the_theme():
+    coloured = re.findall(r"[ {;]color: ([^;}]*)", ratingpage.STYLE.read_text())
+    assert coloured and all(colour.startswith("var(--jp-") for colour in coloured)
+
+
+def test_a_vote_that_was_not_saved_is_said_in_the_page(page, study, monkeypatch):
+    def full(*args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    enter(page, "anna")
+    pair = page.rating.current
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "mkdir", full)
+        page.choices["left"].click()
+        assert "could not be saved (No space left on device)" in page.message.value
+    with monkeypatch.context() as patch:
+        patch.setattr("maggan.ballots.os.fsync", full)
+        page.choices["left"].click()
+        assert "could not be saved" in page.message.value and "0 of 6" in page.status.value
+    page.choices["right"].click()
+    assert page.message.value == "" and read_ballot(page.rating.file, study)[pair.number].choice == "right"
+    assert len(page.rating.file.read_text().splitlines()) == 2
 
 
 def test_what_is_wrong_is_said_in_the_page(page, study):
@@ -507,7 +722,7 @@ def test_what_is_wrong_is_said_in_the_page(page, study):
     assert "this is no file of votes" in page.message.value
     study.picture(page.rating.current, "left").unlink()
     page.draw()
-    assert "is missing: make study PROFILE=smoke" in page.pictures.value
+    assert "is missing: make study PROFILE=smoke SEEDS=0" in page.pictures.value
 
 
 def test_the_page_never_reads_the_key_nor_shows_a_rows_name(page, study):
@@ -531,7 +746,20 @@ def test_every_attribute_has_words_in_both_directions():
     assert len({words for both in ratingpage.TASKS.values() for words in both}) == 26
 
 
+@pytest.mark.parametrize(
+    ("attribute", "direction", "words"),
+    [("Eyeglasses", "+", "add eyeglasses"), ("Eyeglasses", "-", "remove the eyeglasses"),
+     ("No_Beard", "+", "remove the beard"), ("No_Beard", "-", "add a beard")],
+)  # fmt: skip
+def test_what_is_asked_for_is_the_change_that_was_made(attribute, direction, words):
+    assert ratingpage.task(Pair(1, "face", attribute, direction, False)) == words
+
+
 def test_a_still_shows_what_the_page_shows(page, study):
     figure = ratingpage.still(study, study.pairs[0])
     words = [text.get_text() for text in figure.texts] + [axes.get_title() for axes in figure.axes]
     assert any(ratingpage.task(study.pairs[0]) in word for word in words) and {"Left", "Source", "Right"} <= set(words)
+    levels = framed(study, study.pairs[0])
+    for axes in ratingpage.still(study, study.pairs[0]).axes:
+        drawn = np.asarray(axes.images[0].get_array())[..., :3] * 255
+        assert np.array_equal(drawn.round().astype(np.uint8), levels[axes.get_title().lower()])

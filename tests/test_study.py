@@ -1,6 +1,8 @@
 """Drawing the user study: the same from a seed, with the paper's numbers, and nothing that tells the sides."""
 
 import json
+import shutil
+import sys
 from dataclasses import asdict
 from types import SimpleNamespace
 
@@ -200,6 +202,73 @@ def test_a_study_that_people_have_rated_is_never_replaced(runs):
     (study.folder / "votes" / "simulated" / "simulated-1.csv").write_text("time\n")
     assert drawing.draw_study("smoke", seed=1, generators=painters()).id != study.id
     assert not list((study.folder / "votes" / "simulated").iterdir())
+
+
+def test_a_study_that_people_have_rated_gets_its_pictures_back(runs):
+    study = drawing.draw_study("smoke", generators=painters())
+    (study.folder / "votes" / "people").mkdir(parents=True)
+    (study.folder / "votes" / "people" / "anna.csv").write_text("time\n")
+    before = files(study.folder)
+    shutil.rmtree(study.folder / "pictures")
+    drawing.draw_study("smoke", generators=painters())
+    assert files(study.folder) == before
+    mark = study.folder / "pictures" / ".study"
+    mark.unlink()  # copied without hidden files: the pictures stay as they are
+    generators = painters()
+    drawing.draw_study("smoke", generators=generators)
+    assert files(study.folder) == before and not generators["maggan"].asked
+    mark.write_text("another")  # pictures of another study
+    drawing.draw_study("smoke", generators=generators)
+    assert files(study.folder) == before and len(generators["maggan"].asked) == len(study.pairs) // 5
+    mark.unlink()
+    with pytest.raises(MagganError, match="people have rated another study"):
+        drawing.draw_study("smoke", seed=1, generators=painters())
+    assert before.items() - files(study.folder).items() == {("pictures/.study", study.id.encode())}
+
+
+def test_nothing_of_another_study_stays(runs):
+    study = drawing.draw_study("smoke", generators=painters())
+    (study.folder / "simulated.md").write_text("of seed 0")
+    (study.folder / "votes" / "people").mkdir(parents=True)
+    (study.folder / "votes" / "people" / "anna.csv").touch()  # no vote was saved
+    assert drawing.draw_study("smoke", seed=1, generators=painters()).id != study.id
+    assert not (study.folder / "simulated.md").exists()
+
+
+def test_a_study_that_is_damaged_is_one_line(runs):
+    study = drawing.draw_study("smoke", generators=painters())
+    about, key = (json.loads((study.folder / name).read_text()) for name in ("study.json", "key.json"))
+    pair, (number, *_) = about["pairs"][0], key["left"]
+    for name, wrong in [
+        *(("study.json", wrong) for wrong in (
+            [], None, {"format": 1}, {**about, "pairs": None}, {**about, "pairs": [[]]}, {**about, "pairs": {"a": 1}},
+            {**about, "pairs": [{"number": 1}]}, {**about, "pairs": [{**pair, "more": 1}]},
+            {**about, "pairs": [{**pair, "attribute": "Hat"}]}, {**about, "pairs": [{**pair, "direction": ""}]},
+            {**about, "seed": "0"}, {name: held for name, held in about.items() if name != "profile"},
+        )),
+        *(("key.json", wrong) for wrong in (
+            [], {"study": study.id}, {**key, "left": []}, {**key, "left": {number: "stgan"}},
+            {**key, "left": {**key["left"], number: "left"}}, {**key, "left": {**key["left"], "0": "stgan"}},
+        )),
+    ]:  # fmt: skip
+        file = study.folder / name
+        before = file.read_text()
+        file.write_text(json.dumps(wrong))
+        with pytest.raises(MagganError, match=rf"^[^\n]*{name} is (damaged; |of another version)[^\n]*$"):
+            Study.open(study.folder).key()
+        file.write_text(before)
+    assert len(Study.open(study.folder).key()) == len(study.pairs)
+    (study.folder / "key.json").unlink()
+    (study.folder / "key.json").mkdir()
+    with pytest.raises(MagganError, match="key.json could not be read"):
+        study.key()
+
+
+@pytest.mark.parametrize("arguments", [["--seed"], ["--seed", "-1"], ["--seed=-1"]])
+def test_no_seed_is_one_line(monkeypatch, arguments):
+    monkeypatch.setattr(sys, "argv", ["maggan.study", "smoke", *arguments])
+    with pytest.raises(MagganError, match="a whole number from 0 on: make study PROFILE=smoke SEEDS=0"):
+        drawing.main()
 
 
 def weights(folder_of, row, profile="smoke"):

@@ -1,6 +1,7 @@
 """One's own photo: read what was handed over, find the eyes, cut the face out upright, put its edit back."""
 
 import io
+import math
 import warnings
 from pathlib import Path
 
@@ -18,6 +19,8 @@ STRIP = 256  # rows of a photo that are edited at a time, so that memory does no
 FEATHER = 0.12  # of the square's side, over which an edit fades out
 MOUTH = 1.08  # how far the mouth is below the eyes, in distances of the eyes, on CelebA's aligned photos
 DETECTION = 640  # pixels of the longer side, in which faces are looked for
+FIRST_EYE = "the one on the left when the face is upright"  # of two eyes
+APART = 0.2  # of a face's width, that its eyes are apart at least
 
 
 # ------------------------------------------------------------------------------------------ reading it
@@ -40,7 +43,7 @@ def read_upload(data, name="the picture"):
             with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
                 _check_size(picture.size, shown)
                 picture.load()
-                return _as_rgb(ImageOps.exif_transpose(picture))
+                return upright(picture, shown)
     except MagganError:
         raise
     except UnidentifiedImageError:
@@ -59,12 +62,26 @@ def _check_size(size, shown):
         raise MagganError(f"{shown}: is {size[0]} x {size[1]}; {LARGEST / 1e6:.0f} million pixels at most.")
 
 
+def upright(picture, name="the picture"):
+    """A PIL image of any mode as PIL RGB, upright as its EXIF data say, transparency on white, 16 bits as 8.
+
+    Of all that came with it, only the colour profile of an RGB picture is kept, in `info["icc_profile"]`: that of
+    another mode says nothing about the RGB made of it. Raises MagganError for floating-point levels.
+    """
+    if picture.mode == "F":
+        raise MagganError(f"{name}: has floating-point levels; save it with 8 or 16 bits a channel.")
+    profile = picture.info.get("icc_profile") or b""
+    known = picture.mode in ("RGB", "RGBA", "P", "PA") and profile[16:20] == b"RGB "  # the profile's own word on it
+    made = _as_rgb(ImageOps.exif_transpose(picture))
+    made.info = {"icc_profile": profile} if known else {}
+    return made
+
+
 def _as_rgb(picture):
     if picture.mode.startswith("I"):  # 16 bits, which Pillow's own conversion would cut off at 255
         levels = np.asarray(picture).astype(np.int64)
-        return Image.fromarray((levels >> 8).clip(0, 255).astype(np.uint8)).convert("RGB")
-    if picture.mode == "F":
-        raise ValueError("floating point levels")
+        levels >>= 8 if levels.max() > 255 else 0  # some write 8 bits so
+        return Image.fromarray(levels.clip(0, 255).astype(np.uint8)).convert("RGB")
     if "A" in picture.getbands() or "transparency" in picture.info:
         picture = picture.convert("RGBA")
         white = Image.new("RGBA", picture.size, "white")
@@ -81,7 +98,7 @@ class NoEyesError(MagganError):
     def __init__(self, reason):
         self.reason = reason
         ask = "say where the eyes are, in pixels: --eyes X,Y,X,Y (in Python eyes=((x, y), (x, y)))"
-        super().__init__(f"{reason}; {ask}.")
+        super().__init__(f"{reason}; {ask}, first {FIRST_EYE}.")
 
 
 def find_eyes(photo):
@@ -93,7 +110,7 @@ def find_eyes(photo):
     try:
         import cv2
     except ImportError:
-        raise NoEyesError("finding eyes takes OpenCV (pip install 'maggan[photos]')") from None
+        raise NoEyesError("finding eyes takes OpenCV (in the checkout: pip install '.[photos]')") from None
     scale = min(1, DETECTION / max(photo.size))
     small = photo.convert("L").resize([max(1, round(side * scale)) for side in photo.size], Image.Resampling.LANCZOS)
     grey = cv2.equalizeHist(np.asarray(small))
@@ -103,7 +120,8 @@ def find_eyes(photo):
     box = max(faces, key=lambda face: face[2])
     for kind in ("eye_tree_eyeglasses", "eye"):
         eyes = [_eye(_cascade(cv2, kind), grey, box, side) for side in (0, 1)]
-        if None not in eyes:
+        # a detector that sees one eye twice has not found both
+        if None not in eyes and math.dist(*eyes) >= APART * box[2]:
             return tuple((x / scale, y / scale) for x, y in eyes)
     raise NoEyesError("a face was found, but not both of its eyes")
 
@@ -125,6 +143,29 @@ def _eye(cascade, grey, box, side):
     return left + x + w / 2, top + y + h / 2
 
 
+def checked_eyes(eyes, size):
+    """Two eyes, [[x, y], [x, y]], in a photo of `size` (width, height), as an array (2, 2).
+
+    The first is the one on the left when the face is upright, wherever it is in the photo. Raises MagganError for what
+    is not two places in the photo.
+    """
+    try:
+        points = np.asarray(eyes, float)
+    except (TypeError, ValueError):
+        points = np.empty(0)
+    if points.shape != (2, 2):
+        raise MagganError(f"the eyes are two places in the photo's pixels, ((x, y), (x, y)), not {str(eyes)[:60]}.")
+    if not (points >= 0).all() or not (points < size).all():
+        raise MagganError(f"the eyes are outside of the photo, which is {size[0]} x {size[1]} pixels.")
+    return points
+
+
+def upside_down(eyes):
+    """Whether a face with these eyes is turned by more than a right angle: then they may be the wrong way round."""
+    left, right = eyes
+    return bool(right[0] < left[0])
+
+
 def face_corners(eyes, size):
     """The square around a face, as a model of `size` pixels knows faces, from its eyes alone.
 
@@ -135,7 +176,7 @@ def face_corners(eyes, size):
     left, right = np.asarray(eyes, float).reshape(2, 2)
     across = right - left
     if not np.isfinite(across).all() or np.linalg.norm(across) < 4:
-        raise MagganError("the two eyes are on one spot; name the one on the left of the picture, then the other.")
+        raise MagganError(f"the two eyes are on one spot; name them apart, first {FIRST_EYE}.")
     if size > 256:
         mouth = (left + right) / 2 + MOUTH * quarter_turn(across)
         return face_square([left, right, mouth, mouth, mouth])
@@ -151,10 +192,7 @@ def cut_face(photo, eyes, size):
 
     Raises MagganError for eyes outside of the photo.
     """
-    points = np.asarray(eyes, float).reshape(2, 2)
-    if not (points >= 0).all() or not (points < photo.size).all():
-        raise MagganError(f"the eyes are outside of the photo, which is {photo.width} x {photo.height} pixels.")
-    corners = face_corners(eyes, size)
+    corners = face_corners(checked_eyes(eyes, photo.size), size)
     return cut_square(photo, corners, size), corners
 
 
@@ -172,8 +210,8 @@ def paste(photo, corners, face, edited):
     """The photo with the face's change in it: the full photo's own detail, plus what the edit adds.
 
     face, edited  PIL RGB squares of one size: what `cut_face` gave, and its edit
-    Returns PIL RGB of the photo's size, and an L picture that is above 0 where the photo may differ; at every other
-    pixel it is the same.
+    Returns PIL RGB of the photo's size with its colour profile, and an L picture that is above 0 where the photo may
+    differ; at every other pixel it is the same.
     """
     size = face.width
     weight = feather(size)
@@ -191,7 +229,9 @@ def paste(photo, corners, face, edited):
             moved = np.where(kept > 0, _warped(change[..., channel], corners, side, box), 0)
             pixels[*here, channel] = (pixels[*here, channel] + moved).round().clip(0, 255)
         mask[here] = np.ceil(255 * kept.clip(0, 1))
-    return Image.fromarray(pixels), Image.fromarray(mask)
+    result = Image.fromarray(pixels)
+    result.info = {"icc_profile": photo.info["icc_profile"]} if "icc_profile" in photo.info else {}
+    return result, Image.fromarray(mask)
 
 
 def _warped(plane, corners, side, box):

@@ -16,7 +16,7 @@ from .data import FIRST_SEED
 from .drawnfaces import draw
 from .editor import Editor
 from .errors import MagganError
-from .photo import find_eyes, read_upload
+from .photo import checked_eyes, find_eyes, read_upload
 from .pixels import as_picture
 from .regions import preserved_mask
 from .studiopictures import Shown, edit_error, true_edit
@@ -66,7 +66,7 @@ class Studio(Relation):
             photos[first.config.variant] = first
             beside = model.with_name(f"stgan-seed{first.config.seed}")
             if first.config.variant != "stgan" and (beside / "weights.safetensors").exists():
-                photos["stgan"] = Editor.load(beside, parser=parser)
+                photos["stgan"] = Editor.load(beside, parser=first.parser)
         return cls(photo_editors=photos, seed=seed)
 
     # ------------------------------------------------------------------------------------------ the face
@@ -124,26 +124,23 @@ class Studio(Relation):
         self._try_photo(photo, None)
 
     def set_eyes(self, eyes):
-        """Say where the eyes are in the photo: ((x, y), (x, y)) in its pixels, the viewer's left one first."""
+        """Say where the eyes are in the photo, ((x, y), (x, y)) in its pixels.
+
+        The first is the one on the left when the face is upright. Raises MagganError for eyes that make no face.
+        """
         photo = self.unaligned or self.photo
         if photo is None:
             raise MagganError("eyes are set on a photo; upload one first.")
-        (left, top), (right, bottom) = eyes = tuple(tuple(float(number) for number in eye) for eye in eyes)
-        for x, y in eyes:
-            if not (0 <= x < photo.width and 0 <= y < photo.height):
-                raise MagganError(f"an eye at {x:g}, {y:g} is outside the photo of {photo.width} x {photo.height}.")
-        if left >= right:
-            raise MagganError("name the eye on the viewer's left first, and two different ones.")
-        self._try_photo(photo, eyes)
+        self._try_photo(photo, tuple(map(tuple, checked_eyes(eyes, photo.size).tolist())))
 
     def _try_photo(self, photo, eyes):
-        before = self.photo, self.eyes, self._shown
+        before = self.photo, self.eyes, self.attributes, self._shown
         try:
             self.photo, self.eyes, self._shown = photo, eyes or find_eyes(photo), None
             self.shown()
             self.unaligned = None
         except MagganError:
-            self.photo, self.eyes, self._shown = before
+            self.photo, self.eyes, self.attributes, self._shown = before
             self.unaligned = photo
             raise
 
@@ -158,11 +155,17 @@ class Studio(Relation):
         self._shown = None
 
     def has(self, attribute):
-        """Whether the face has the attribute; None for a photo, of which nobody has told us."""
-        return None if self.photo is not None else bool(self.attributes[attribute_index(attribute)])
+        """Whether the face has the attribute; of a photo that is the classifier's estimate, None if there is none."""
+        index = attribute_index(attribute)
+        return None if self.attributes is None else bool(self.attributes[index])
+
+    @property
+    def estimated(self):
+        """Whether what `has` tells is a classifier's estimate."""
+        return self.photo is not None and self.attributes is not None
 
     def flip(self, attribute):
-        """The change that turns the attribute around on a drawn face; for a photo, the one that strengthens it."""
+        """The change that turns the attribute around; for a photo without a classifier, the one that strengthens it."""
         self.change(attribute, -1.0 if self.has(attribute) else 1.0)
 
     @property
@@ -188,7 +191,7 @@ class Studio(Relation):
     def reset(self):
         """One change to look at, strength 1, no blending, the paper's relation; the face stays."""
         self.clear()
-        self.change(next(name for name in START if not self.has(name)), 1.0)
+        self.change(next((name for name in START if not self.has(name)), START[0]), 1.0)
         self.strength, self.blending = 1.0, False
         self.use_table("paper")
 
@@ -225,6 +228,8 @@ class Studio(Relation):
         true, missing = true_edit(self.seed, changes, self.size)
         if missing:
             said = [*said, f"No drawn face can have all of this: the true edit leaves {', '.join(missing)} alone."]
+        if any(abs(change * self.strength) != 1 for change in wanted.values()):
+            said = [*said, "The true edit is always the full one, whatever the sliders and the strength."]
         return self._show(self.face, edits, self.face, edits, as_picture(true), self.parts, changes, seconds, said)
 
     def _edit_photo(self, wanted):
@@ -234,9 +239,10 @@ class Studio(Relation):
         seconds, edits = {self.main: time.perf_counter() - begun}, {}
         for row, other in self.photo_editors.items():
             # pasting into a large photo takes seconds: of the other row that is left to `result`
-            edits[row] = first.edited if row == self.main else other.edit(
+            edits[row] = first.edited if row == self.main or not wanted else other.edit(
                 first.face, wanted, self.strength, first.parts, None, self.blending, self.table)  # fmt: skip
-        changes, _ = self._resolved(wanted, editor.classifier and editor.attributes_of(first.face))
+        self.attributes = editor.classifier and editor.attributes_of(first.face)
+        changes, _ = self._resolved(wanted, self.attributes)
         results = {self.main: first.result}
         return self._show(self.photo, results, first.face, edits, None, first.parts, changes, seconds, first.said)
 
@@ -266,10 +272,15 @@ class Studio(Relation):
         return (self.relation[sign][attribute_index(attribute)][:, None, None] * parts).sum(0).clamp(0, 1)
 
     def png(self, row=None):
-        """The edited picture as the bytes of a PNG file, in the size of the source; `row` is the main one if None."""
-        file = io.BytesIO()
-        self.result(row or self.main).save(file, "PNG")
-        return file.getvalue()
+        """The picture as `row` edits it as a PNG file's bytes, in the size of the source; the main row's if None."""
+        return as_png(self.result(row or self.main))
+
+
+def as_png(picture):
+    """A PIL image as the bytes of a PNG file, with its colour profile if it has one."""
+    file = io.BytesIO()
+    picture.save(file, "PNG", icc_profile=picture.info.get("icc_profile"))
+    return file.getvalue()
 
 
 def checked(value, least, what):

@@ -12,7 +12,8 @@ from .studiopictures import SHOWN_UP_TO, difference, overlay, parts_picture, pre
 LARGEST = 800  # pixels of the longer side of a photo on the page; the saved file has the photo's own size
 
 STYLE = """<style>
-.mg { container-type: inline-size; max-width: 1180px; margin: 0 auto; font-family: system-ui, sans-serif; color: #222; }
+.mg { container-type: inline-size; max-width: 1180px; margin: 0 auto; font-family: system-ui, sans-serif;
+  color: var(--jp-ui-font-color1, #222); }
 .mg, .mg .widget-box { overflow: visible; }
 .mg .mg-row { display: flex; flex-flow: row wrap; align-items: center; gap: 6px; }
 .mg .mg-top { align-items: flex-start; gap: 8px 28px; margin-top: 8px; }
@@ -44,18 +45,18 @@ STYLE = """<style>
 .mg .mg-cards img { width: var(--card); display: block; border-radius: 4px; }
 .mg .mg-cards figcaption { font-size: 12px; line-height: 1.35; margin-top: 3px; }
 .mg .mg-error { color: #8b0000; background: #fdecea; border-radius: 4px; padding: 4px 8px; }
-.mg .mg-said { color: #555; }
+.mg .mg-said { color: var(--jp-ui-font-color2, #555); }
 .mg a.mg-save { display: inline-block; padding: 3px 12px; border-radius: 3px; background: #0072b2; color: #fff;
   text-decoration: none; }
 .mg .mg-face { width: 66px; height: 66px; padding: 0; border-radius: 6px; background-size: cover;
-  border: 3px solid #fff; }
+  border: 3px solid var(--jp-layout-color1, #fff); }
 .mg .mg-face.mg-picked { border-color: #d55e00; }
 .mg .mg-table { overflow-x: auto; max-width: 100%; }
 .mg .mg-cells { display: grid; grid-template-columns: 150px repeat(13, 24px); gap: 2px; width: max-content; margin: 0; }
 .mg .mg-cells .jupyter-button { width: 24px; height: 20px; margin: 0; padding: 0; line-height: 18px; min-width: 0; }
 .mg .mg-cells .jupyter-button.mod-active { background: #d55e00; box-shadow: none; }
 .mg .mg-cells .widget-html { margin: 0; height: auto; }
-.mg .mg-name { position: sticky; left: 0; background: #fff; z-index: 1; }
+.mg .mg-name { position: sticky; left: 0; background: var(--jp-layout-color1, #fff); z-index: 1; }
 .mg .mg-part .widget-html-content { writing-mode: vertical-rl; transform: rotate(180deg); font-size: 12px;
   width: 24px; }
 @container (max-width: 340px) {
@@ -79,6 +80,15 @@ WIPE_AGAIN = (
     "var field = this.parentNode.querySelector('input'), at = this.closest('.mg').style.getPropertyValue('--wipe'); "
     "if (at) field.value = parseFloat(at)"
 )
+# The handles of sliders have no name of their own; their labels' texts become theirs, also of those drawn later.
+NAMED = (
+    "(function named(img) { var page = img.closest('.mg'); if (!page) return setTimeout(named, 100, img); "
+    "var name = () => page.querySelectorAll('.widget-slider').forEach(one => { "
+    "var label = one.querySelector('label'), handle = one.querySelector('.noUi-handle'); "
+    "if (label && handle) handle.setAttribute('aria-label', label.textContent); }); name(); "
+    "if (!page.named) (page.named = new MutationObserver(name)).observe(page, {childList: true, subtree: true}); "
+    "})(this)"
+)
 
 
 def data_uri(picture):
@@ -89,7 +99,8 @@ def data_uri(picture):
         if max(picture.size) > LARGEST:
             kind, picture = "jpeg", picture.copy()
             picture.thumbnail((LARGEST, LARGEST))
-        picture.save(file, kind, **({"quality": 92} if kind == "jpeg" else {}))
+        profile = picture.info.get("icc_profile")  # without it a browser shows other colours than are saved
+        picture.save(file, kind, icc_profile=profile, **({"quality": 92} if kind == "jpeg" else {}))
         data = file.getvalue()
     return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
 
@@ -104,7 +115,7 @@ def wipe(before, after, name):
     """Two pictures of one size, one over the other, with a divider to drag; `name` is that of the second."""
     return (
         f'<div class="mg-wipe"><img src="{data_uri(before)}" alt="source">'
-        f'<img class="mg-after" src="{data_uri(after)}" alt="{html.escape(name)}" onload="{WIPE_AGAIN}">'
+        f'<img class="mg-after" src="{data_uri(after)}" alt="{html.escape(name)}" onload="{WIPE_AGAIN}; {NAMED}">'
         f'<b style="left: 8px">source</b><b style="right: 8px">{html.escape(name)}</b>'
         f'<input type="range" min="0" max="100" value="50" aria-label="before and after" oninput="{WIPE}"><i></i></div>'
     )

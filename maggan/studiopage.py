@@ -11,8 +11,8 @@ from . import paths
 from .attributes import ATTRIBUTES, NEVER_EDITABLE, PAIRS, PARTS, TABLES
 from .errors import MagganError
 from .figures import short_title
-from .photo import NoEyesError
-from .studio import LIMIT, Studio
+from .photo import FIRST_EYE, NoEyesError
+from .studio import LIMIT, Studio, as_png
 from .studiohtml import STYLE, card, cards, eye_photo, faces_style, save_link, sentences, wipe
 from .studiopictures import overlay
 
@@ -23,8 +23,8 @@ SIGNS = {"strengthened (+)": "+", "weakened (−)": "-"}
 SAVED_AT_ONCE = 1_000_000  # pixels; the PNG of a larger photo takes seconds, so it is made when asked for
 INTRODUCTION = (
     "<h2>Edit a face</h2><p>Move a slider to the right to strengthen an attribute, to the left to weaken it; "
-    "● marks what a drawn face has. MRE is what an edit changed where the source was to be preserved: the mean "
-    "of |edit − source| there, pixels from −1 to 1.</p>"
+    "● marks what a drawn face has, ○ what a classifier reads in a photo, an estimate. MRE is what an edit changed "
+    "where the source was to be preserved: the mean of |edit − source| there, pixels from −1 to 1.</p>"
 )
 
 
@@ -83,7 +83,7 @@ class StudioPage:
         self.eye_field = widgets.Text(description="eyes", placeholder="x, y, x, y", continuous_update=False)
         self.eye_field.add_class("mg-eyes")
         self.eye_field.observe(self._eyes_said, "value")
-        hint = widgets.HTML("Click on both eyes, the one on your left first, or write their places in pixels.")
+        hint = widgets.HTML(f"Click on both eyes, first {FIRST_EYE}, or write their places in pixels.")
         self.eyes = box([hint, self.photo, self.eye_field])
 
     def _build_changes(self):
@@ -127,7 +127,7 @@ class StudioPage:
         for name in ATTRIBUTES:
             grid.append(named(name, "mg-name"))
             for part in COLUMNS:
-                button = widgets.ToggleButton(tooltip=f"{name}: {PAIRED.get(part, part)}", **shared)
+                button = widgets.ToggleButton(**shared)
                 shared = {"layout": button.layout, "style": button.style}
                 button.observe(lambda change, at=(name, part): self._cell_set(*at, change["new"]), "value")
                 self.cells[name, part] = button
@@ -191,7 +191,7 @@ class StudioPage:
             except ValueError:
                 if len(numbers) < 4:  # the first of two clicks
                     return
-                raise MagganError("eyes are four numbers: x, y of the left one, x, y of the right one.") from None
+                raise MagganError(f"eyes are four numbers: x, y, x, y, first {FIRST_EYE}.") from None
             self.studio.set_eyes(((x, y), (u, v)))
 
         self._do(told)
@@ -222,7 +222,9 @@ class StudioPage:
         self.said.value = sentences(shown.said)
         at_once = save or shown.source.width * shown.source.height <= SAVED_AT_ONCE
         self.prepare.layout.display = "none" if at_once else ""
-        self.save.value = save_link(self.studio.png(), f"{self.studio.main}-edit.png") if at_once else ""
+        # what is saved is what is looked at, and its name says whose it is
+        name = f"{rows[self.compare.value]}-edit.png" if self.compare.value in rows else "true-edit.png"
+        self.save.value = save_link(as_png(after), name) if at_once else ""
         region = self.studio.region(self.look.value, self.sign.value)
         self.region.value = card(overlay(shown.face, region), f"{self.look.value} {self.sign.label}")
 
@@ -231,10 +233,14 @@ class StudioPage:
         with self._silently():
             for name, one in self.sliders.items():
                 one.value = self.studio.changes[name]
-                one.description = f"{'● ' if self.studio.has(name) else ''}{name.replace('_', ' ')}"
+                mark = ("○ " if self.studio.estimated else "● ") if self.studio.has(name) else ""
+                one.description = f"{mark}{name.replace('_', ' ')}"
             self.strength.value, self.blending.value = self.studio.strength, self.studio.blending
             for (name, part), cell in self.cells.items():
                 cell.value = self.studio.related(name, self.sign.value, part)
+                # a cell has no text: this is its name, for those who hear the page too
+                may = "may change" if cell.value else "is to stay"
+                cell.tooltip = f"{name.replace('_', ' ')}: {PAIRED.get(part, part)}, {may}"
             table = self.studio.table
             self.table.value = table if isinstance(table, str) else "edited"
             for seed, button in zip(self.studio.strip, self.strip, strict=True):

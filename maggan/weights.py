@@ -1,6 +1,7 @@
 """Weights on disk: safetensors with what made them inside."""
 
 import json
+from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
@@ -18,14 +19,23 @@ def save_weights(path, module, **metadata):
 
 
 def read_metadata(path):
-    """The metadata of a weights file; MagganError if it is absent or damaged."""
+    """The metadata of a weights file; MagganError if it is absent, damaged or no weights file."""
     try:
         with safe_open(path, "pt") as file:
             return json.loads((file.metadata() or {}).get("maggan", "{}"))
     except FileNotFoundError:
         raise MagganError(f"{path} is not there: train the row first (make row ROW=... PROFILE=...).") from None
-    except (SafetensorError, OSError) as error:
-        raise MagganError(f"{path} is damaged ({error}); delete it and train the row again.") from None
+    except (SafetensorError, OSError, ValueError) as error:
+        if _made_here(path):
+            raise MagganError(f"{path} is damaged ({error}); delete it and train the row again.") from None
+        named = "name a run folder or its weights.safetensors"
+        raise MagganError(f"{path} is not a weights file of maggan ({error}); {named}.") from None
+
+
+def _made_here(path):
+    """Whether a file is one of our runs', which can be made again; nobody is told to delete any other."""
+    path = Path(path).absolute()
+    return path.suffix == ".safetensors" and path.is_relative_to(paths.runs())
 
 
 def load_weights(path, module):

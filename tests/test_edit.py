@@ -1,9 +1,11 @@
 """The command that edits a face, and the networks that come with the package."""
 
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageCms
 from torchvision.transforms.functional import to_pil_image
 
 from maggan import edit, pretrained
@@ -13,9 +15,13 @@ from maggan.drawnfaces import draw
 from maggan.editor import Editor
 from maggan.errors import MagganError
 from maggan.judges import build
+from maggan.pixels import as_picture
 from maggan.profiles import profile
 from maggan.regions import preserved_mask
+from maggan.systems import build_generator
 from maggan.train import train
+from maggan.variants import resolve
+from maggan.weights import save_weights
 
 
 @pytest.fixture(scope="module")
@@ -151,8 +157,19 @@ def test_a_drawn_face_from_the_command_line(tmp_path, capsys):
     (["nowhere.jpg", "--set", "Bald=1"], "nowhere.jpg: cannot be read"),
     (["{here}/text.jpg", "--set", "Bald=1"], "text.jpg: is no picture"),
     (["{here}/grey.png", "--set", "Bald=1"], "no model of photos in .*--model FOLDER"),
-    (["{here}/grey.png", "--model", "{here}/gone"], "is not there"),
-    (["{here}/grey.png", "--eyes", "1,2,3"], "write four numbers"),
+    (["{here}/grey.png", "--set", "Bald=1", "--model", "{here}/gone"], "is not there"),
+    (["{here}/grey.png", "--set", "Bald=1", "--eyes", "1,2,3"], "write four numbers, X,Y,X,Y, first the one on the"),
+    (["{here}/grey.png", "--set", "Bald=1", "--model", "{here}/text.jpg"], "is not a weights file of maggan"),
+    (["{here}/grey.png"], "say what to change: --set"),
+    (["--drawn", "7"], "say what to change: --set"),
+    (["--drawn", "7", "--set", "Bald=nan"], "changes: must be"),
+    (["--drawn", "7", "--set", "Bald=1", "--strength", "-1"], "strength: must be"),
+    (["--drawn", "7", "--set", "Bald=1", "--device", "foo"], "device foo: is not on this machine"),
+    (["--drawn", "7", "--set", "Bald=1", "--device", "cuda:99"], "device cuda:99: is not on this machine"),
+    (["--drawn", "9" * 30, "--set", "Bald=1"], "a drawn face is a whole number"),
+    (["--drawn", "-1", "--set", "Bald=1"], "a drawn face is a whole number"),
+    (["--drawn", "7", "--set", "Bald=1", "--eyes", "1,2,3,4"], "--eyes is for photos"),
+    (["--drawn", "7", "--set", "Bald=1", "--parser", "p.pth"], "--parser is for photos"),
 ])  # fmt: skip
 def test_mistakes_are_told_in_one_line(arguments, told, tmp_path, monkeypatch):
     monkeypatch.setenv("MAGGAN_RUNS", str(tmp_path / "runs"))
@@ -164,7 +181,157 @@ def test_mistakes_are_told_in_one_line(arguments, told, tmp_path, monkeypatch):
     assert "\n" not in str(error.value) and not (tmp_path / "out.png").exists()
 
 
-def test_the_file_to_write_must_be_a_pictures(tmp_path):
-    with pytest.raises(MagganError, match="name a .png, .jpg or .webp file"):
-        edit.main(["--drawn", "7", "--out", str(tmp_path / "out.txt")])
-    assert not list(tmp_path.iterdir())
+@pytest.mark.parametrize("out, told", [
+    ("out.txt", "name a .png, .jpg or .webp file"), ("out", "name a .png, .jpg or .webp file"),
+    ("folder.png", "is a folder"), ("file.txt/out.png", "no folder to write to"), ("x" * 300 + ".png", "cannot be"),
+    ("grey.png", "is the photo itself"), ("link.png", "is the photo itself"),
+])  # fmt: skip
+def test_the_file_to_write_is_looked_at_before_anything_is_loaded(out, told, tmp_path, monkeypatch):
+    (tmp_path / "folder.png").mkdir()
+    (tmp_path / "file.txt").touch()
+    Image.new("RGB", (80, 80), "grey").save(tmp_path / "grey.png")
+    (tmp_path / "link.png").symlink_to(tmp_path / "grey.png")
+    before = {file.name for file in tmp_path.iterdir()}
+    if len(out) < 100:  # no look can tell how long a name may be
+        monkeypatch.setattr("maggan.edit.Editor.load", lambda *args, **options: pytest.fail("loaded"))
+    what = [str(tmp_path / "grey.png")] if "photo" in told else ["--drawn", "7"]
+    with pytest.raises(MagganError, match=told) as error:
+        edit.main([*what, "--set", "Bald=1", "--out", str(tmp_path / out)])
+    assert "\n" not in str(error.value) and {file.name for file in tmp_path.iterdir()} == before
+
+
+def test_what_cannot_be_written_is_one_line(tmp_path):
+    with pytest.raises(MagganError, match="long.webp: cannot be written") as told:
+        edit.write(Image.new("RGB", (17_000, 1)), tmp_path / "long.webp")
+    assert "\n" not in str(told.value) and not list(tmp_path.iterdir())
+
+
+def test_kinds_that_change_every_pixel_are_told(tmp_path, face):
+    picture = face[0].resize((256, 256))
+    assert edit.write(picture, tmp_path / "a.png") == []
+    (jpeg,), (webp,) = (edit.write(picture, tmp_path / name) for name in ("a.jpg", "a.webp"))
+    assert jpeg.startswith("JPEG changes every pixel a little") and webp.startswith("WebP changes every pixel")
+    with Image.open(tmp_path / "a.jpg") as saved:
+        assert saved.layer[0][1:3] == (1, 1)  # colours in full
+        fine = {name: sum(table) for name, table in saved.quantization.items()}
+    picture.save(tmp_path / "b.jpg", quality=95)
+    with Image.open(tmp_path / "b.jpg") as same:
+        assert fine == {name: sum(table) for name, table in same.quantization.items()}
+
+
+def test_the_last_named_of_a_change_is_the_last():
+    changes = edit.changes_of(["Blond_Hair=1", "Black_Hair=1", "Blond_Hair=0.5"])
+    assert list(changes.items()) == [("Black_Hair", 1), ("Blond_Hair", 0.5)]
+
+
+def test_a_drawn_face_is_edited_as_asked_and_told(tmp_path, capsys, editor):
+    def written(*arguments):
+        edit.main(["--drawn", "7", "--set", "Eyeglasses=1", *arguments, "--out", str(tmp_path / "a.png")])
+        return Image.open(tmp_path / "a.png").tobytes()
+
+    drawn = draw([7], 64)
+    picture, parts, had = as_picture(drawn.images[0]), drawn.parts[0], drawn.attributes[0]
+    for strength, blending in ((1.0, False), (0.5, False), (1.0, True)):
+        arguments = ["--strength", str(strength), *(["--blend"] if blending else [])]
+        expected = editor.edit(picture, {"Eyeglasses": 1}, strength, parts, had, blending)
+        assert written(*arguments) == expected.tobytes()
+    assert capsys.readouterr().out.splitlines() == [f"written: {tmp_path / 'a.png'}"] * 3
+    hair = next(name for name in ("Black_Hair", "Brown_Hair", "Blond_Hair") if had[ATTRIBUTES.index(name)])
+    other = next(name for name in ("Black_Hair", "Brown_Hair", "Blond_Hair") if name != hair)
+    edit.main(["--drawn", "7", "--set", f"{other}=1", "--out", str(tmp_path / "a.jpg")])
+    told = capsys.readouterr().out.splitlines()
+    assert told[0] == f"{other} takes the place of {hair}." and told[1].startswith("JPEG changes") and len(told) == 3
+    edit.main(["--drawn", "7", "--set", f"{other}=1", "--strength", "0", "--out", str(tmp_path / "b.png")])
+    assert capsys.readouterr().out.splitlines() == [f"written: {tmp_path / 'b.png'}"]
+    assert Image.open(tmp_path / "b.png").tobytes() == editor.edit(picture, {}, 1, parts, had).tobytes()
+
+
+# ---------------------------------------------------------------------------------- the same with a photo
+
+
+EYES = ((88, 110), (120, 110))
+
+
+@pytest.fixture
+def photos(tmp_path, monkeypatch):
+    """A folder of runs with untrained models of photos at 64 px, and at other sizes what only looks like one."""
+    monkeypatch.setenv("MAGGAN_RUNS", str(tmp_path / "runs"))
+    torch.manual_seed(0)
+    config = resolve("stgan", "celeba64")
+    file = tmp_path / "runs" / "celeba64" / "maggan-seed0" / "weights.safetensors"
+    file.parent.mkdir(parents=True)
+    save_weights(file, build_generator(config), config=asdict(config))
+    noise = np.random.default_rng(0).integers(0, 256, (9, 12, 3), np.uint8)
+    photo = Image.fromarray(noise).resize((200, 240), Image.Resampling.BICUBIC)
+    photo.save(tmp_path / "photo.png")
+    return photo
+
+
+class LeftIsCloth(torch.nn.Module):
+    """A face parser that sees cloth on the left and skin on the right."""
+
+    size = 64
+
+    def forward(self, images):
+        logits = torch.zeros(len(images), len(PARTS), self.size, self.size)
+        logits[:, PARTS.index("skin"), :, 32:] = logits[:, PARTS.index("cloth"), :, :32] = 100.0
+        return (logits,)
+
+
+def test_a_photo_is_edited_as_asked(photos, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("maggan.editor.find_eyes", lambda photo: ((80, 100), (130, 100)))
+    monkeypatch.setattr("maggan.parser.load_parser", lambda path, device: LeftIsCloth().eval())
+    model = tmp_path / "runs" / "celeba64" / "maggan-seed0"
+    mine = Editor.load(model, parser="parser.pth")
+    seen = set()
+    for arguments, options in (
+        ([], {}), (["--eyes", "88,110,120,110"], {"eyes": EYES}), (["--strength", "0.5"], {"strength": 0.5}),
+        (["--blend"], {"blending": True}), (["--strength", "0"], {"strength": 0}),
+    ):  # fmt: skip
+        out = tmp_path / "out.png"
+        edit.main([str(tmp_path / "photo.png"), "--set", "Pale_Skin=1", "--parser", "parser.pth", *arguments,
+                   "--out", str(out)])  # fmt: skip
+        expected = mine.edit_photo(photos, {"Pale_Skin": 1}, **options).result
+        assert Image.open(out).tobytes() == expected.tobytes()
+        seen.add(expected.tobytes())
+        assert capsys.readouterr().out.splitlines() == [f"written: {out}"]
+    assert len(seen) == 5 and photos.tobytes() in seen  # the last one alone
+
+
+def test_what_is_done_with_a_photo_is_told(photos, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("maggan.parser.load_parser", lambda path, device: LeftIsCloth().eval())
+    parser = tmp_path / "runs" / "parser" / "parser.safetensors"
+    parser.parent.mkdir()
+    parser.touch()
+    call = [str(tmp_path / "photo.png"), "--set", "Blond_Hair=1", "--out", str(tmp_path / "out.webp")]
+    edit.main([*call, "--eyes", "120,110,88,110", "--model", str(tmp_path / "runs" / "celeba64" / "maggan-seed0")])
+    told = capsys.readouterr().out.splitlines()
+    starts = ["Nothing was released for Blond_Hair: it is not known", "These eyes turn the face",
+              f"The face was parsed by {parser}", "WebP changes", "written"]  # fmt: skip
+    assert all(sentence.startswith(start) for sentence, start in zip(told, starts, strict=True))
+    edit.main([*call, "--eyes", "88,110,120,110"])
+    assert not any("parsed by" in sentence for sentence in capsys.readouterr().out.splitlines())
+
+
+def test_the_profile_of_colours_is_written(photos, tmp_path):
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    photos.save(tmp_path / "wide.png", icc_profile=profile)
+    for kind in ("png", "jpg", "webp"):
+        for source, kept in (("wide", profile), ("photo", None)):
+            edit.edit_file(tmp_path / f"{source}.png", {"Young": 1}, tmp_path / f"out.{kind}", eyes=EYES)
+            with Image.open(tmp_path / f"out.{kind}") as written:
+                assert written.info.get("icc_profile") == kept
+
+
+def test_the_largest_model_of_photos_is_taken(tmp_path, monkeypatch):
+    monkeypatch.setenv("MAGGAN_RUNS", str(tmp_path))
+    made = ("celeba64", "celeba256", "celeba1024", "celeba512", "celeba256-old", "celeba-mine", "celeba2048")
+    for name in made:
+        (tmp_path / name / "maggan-seed0").mkdir(parents=True)
+    with pytest.raises(MagganError, match="no model of photos"):
+        edit.photo_model()
+    for name in made:
+        (tmp_path / name / "maggan-seed0" / "weights.safetensors").touch()
+    assert edit.photo_model() == tmp_path / "celeba1024" / "maggan-seed0"
+    (tmp_path / "celeba1024" / "maggan-seed0" / "weights.safetensors").unlink()
+    assert edit.photo_model() == tmp_path / "celeba512" / "maggan-seed0"

@@ -3,9 +3,11 @@
 import io
 import os
 import struct
+import sys
 import time
 import zlib
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,7 +18,7 @@ from maggan.align import EYES_OF_ALIGNED
 from maggan.celeba import CROP_LEFT, CROP_SIZE, CROP_TOP
 from maggan.editor import Editor
 from maggan.errors import MagganError
-from maggan.photo import cut_face, face_corners, feather, find_eyes, paste, read_upload
+from maggan.photo import NoEyesError, cut_face, face_corners, feather, find_eyes, paste, read_upload
 from maggan.systems import build_generator
 from maggan.variants import resolve
 
@@ -124,6 +126,28 @@ def test_a_turned_photo_gives_the_same_face():
     assert difference[4:-4, 4:-4].max() <= 3
 
 
+def test_a_large_face_has_the_square_of_celeba_hq():
+    """Up to 256 px the crop of the small photos, above the wider square, whose middle is nearer to the mouth."""
+    eyes = np.array([[400.0, 500.0], [600.0, 500.0]])
+    small, large = face_corners(eyes, 256), face_corners(eyes, 512)
+    assert np.linalg.norm(small[3] - small[0]) == pytest.approx(200 * CROP_SIZE / 38.1, rel=0.01)
+    assert np.linalg.norm(large[3] - large[0]) == pytest.approx(4 * 200)
+    np.testing.assert_allclose(large.mean(0), [500.5, 500.5 + 0.1 * 1.08 * 200])
+    assert large[0, 0] < large[3, 0] and large[0, 1] < large[1, 1]  # upright
+    for size in (256, 512, 1024):
+        head = face_corners(1000 - eyes, size)
+        np.testing.assert_allclose(head, 1001 - face_corners(eyes, size))  # pixels end half a pixel further
+
+
+def test_levels_of_16_bits_that_are_small():
+    shallow = np.arange(64 * 48).reshape(48, 64) % 256
+    for kind in (np.int32, np.uint16):
+        made = read_upload(encoded(Image.fromarray(shallow.astype(kind)), "TIFF"))
+        np.testing.assert_array_equal(np.asarray(made)[..., 1], shallow)
+    with pytest.raises(MagganError, match="me.tif: has floating-point levels; save it with 8 or 16 bits"):
+        read_upload(encoded(Image.fromarray(shallow.astype(np.float32)), "TIFF"), "me.tif")
+
+
 @pytest.mark.parametrize("eyes", [((10, 10), (10, 10)), ((-5, 10), (40, 10)), ((10, 10), (4000, 10))])
 def test_eyes_that_make_no_face(eyes):
     with pytest.raises(MagganError, match="eyes are"):
@@ -134,6 +158,61 @@ def test_no_face_asks_for_the_eyes():
     pytest.importorskip("cv2", reason="OpenCV is not installed (the extra `photos`)")
     with pytest.raises(MagganError, match="no face found .*--eyes X,Y,X,Y"):
         find_eyes(Image.new("RGB", (200, 200), "grey"))
+
+
+class Cascades:
+    """OpenCV's detectors, of which each sees what it is told: a face, or an eye in what it is shown of it."""
+
+    def __init__(self, monkeypatch, face, eyes):
+        self.face, self.eyes, self.asked = face, eyes, []
+        monkeypatch.setitem(sys.modules, "cv2", SimpleNamespace(equalizeHist=lambda grey: grey))
+        monkeypatch.setattr("maggan.photo._cascade", self.named)
+
+    def named(self, cv2, kind):
+        self.kind = kind
+        return self
+
+    def detectMultiScale(self, grey, *args):
+        self.size = grey.shape[::-1]
+        smaller = (1, 1, 20, 20)  # the largest face counts
+        return np.array([smaller, self.face])
+
+    def detectMultiScale3(self, half, *args, **options):
+        # eyes are squares of brightness, so that they are where they are in the picture
+        self.asked.append(half.shape)
+        bright = np.argwhere(half > 128)
+        if self.eyes == "none" or not len(bright):
+            return np.empty((0, 4)), None, np.empty(0)
+        (y, x), (v, u) = bright.min(0), bright.max(0) + 1
+        return np.array([[0, 0, 4, 4], [x, y, u - x, v - y]]), None, np.array([0.1, 5.0])
+
+
+def test_eyes_are_where_they_are_in_the_photo(monkeypatch):
+    """The viewer's left one first, in pixels of the photo, however much it was reduced to be looked at."""
+    for scale in (1, 3):
+        photo = Image.new("L", (600 * scale, 400 * scale))
+        for x, y in ((260, 150), (350, 160)):
+            photo.paste(255, tuple(scale * n for n in (x - 10, y - 10, x + 10, y + 10)))
+        reduced = min(1, 640 / max(photo.size))
+        face = [round(n * scale * reduced) for n in (200, 80, 200, 200)]
+        cascades = Cascades(monkeypatch, face, "bright")
+        eyes = find_eyes(photo)
+        assert max(cascades.size) <= 640
+        np.testing.assert_allclose(eyes, scale * np.array([[260, 150], [350, 160]]), atol=2 * scale)
+
+
+def test_one_eye_seen_twice_is_not_two(monkeypatch):
+    photo = Image.new("L", (600, 400))
+    photo.paste(255, (292, 140, 308, 156))  # in the middle, where both halves see it
+    Cascades(monkeypatch, (200, 80, 200, 200), "bright")
+    with pytest.raises(NoEyesError, match="not both of its eyes"):
+        find_eyes(photo)
+    Cascades(monkeypatch, (200, 80, 200, 200), "none")
+    with pytest.raises(NoEyesError, match="not both of its eyes"):
+        find_eyes(photo)
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    with pytest.raises(NoEyesError, match=r"pip install '.\[photos\]'"):
+        find_eyes(photo)
 
 
 @pytest.mark.parametrize("width", [150, 900, 3000])
@@ -153,6 +232,60 @@ def test_only_the_face_changes_and_fades_out(width):
     assert np.abs(after - before)[faint].max() <= 8  # a tenth of the change, and what interpolation adds
 
 
+CORNERS = {
+    "upright": [[10, 20], [10, 148], [138, 148], [138, 20]],
+    "on its side": [[138, 20], [10, 20], [10, 148], [138, 148]],
+    "on its head": [[138, 148], [138, 20], [10, 20], [10, 148]],
+}
+
+
+@pytest.mark.parametrize("colour", range(3))
+@pytest.mark.parametrize("how", CORNERS)
+def test_a_change_lands_where_and_in_the_colour_it_was_made(how, colour):
+    """One quarter of the face, above on the left, in one colour; the square's first corner is above on the left."""
+    photo = Image.new("RGB", (160, 170), (100, 100, 100))
+    face, edited = np.full((2, 64, 64, 3), 100, np.uint8)
+    edited[12:28, 12:28, colour] = 160
+    corners = np.array(CORNERS[how], float)
+    result, _ = paste(photo, corners, Image.fromarray(face), Image.fromarray(edited))
+    change = np.asarray(result).astype(int) - 100
+    rows, columns = np.nonzero(change[..., colour] > 30)
+    across, down = (corners[3] - corners[0]) / 128, (corners[1] - corners[0]) / 128
+    middle = corners[0] + 40 * across + 40 * down
+    assert [columns.mean() + 0.5, rows.mean() + 0.5] == pytest.approx(middle, abs=1)
+    assert len(rows) == pytest.approx(32 * 32, rel=0.1)
+    assert np.median(change[rows, columns, colour]) == pytest.approx(60, abs=1)
+    others = [other for other in range(3) if other != colour]
+    assert not change[..., others].any()
+
+
+def test_a_face_that_is_cut_out_and_put_back_is_itself():
+    photo = noise(300, 300, seed=5)
+    face, corners = cut_face(photo, ((120, 150), (170, 130)), 128)
+    black = Image.new("RGB", face.size)
+    taken, _ = paste(photo, corners, face, black)  # takes away what it believes to be there
+    middle = corners.mean(0).round().astype(int)
+    window = np.asarray(taken)[middle[1] - 30 : middle[1] + 30, middle[0] - 30 : middle[0] + 30]
+    assert window.max() <= 6
+
+
+def test_the_profile_of_colours_stays_with_rgb_alone():
+    from PIL import ImageCms
+
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    for mode in ("RGB", "RGBA", "P"):
+        picture = read_upload(encoded(noise(90, 90).convert(mode), icc_profile=profile))
+        assert picture.info == {"icc_profile": profile}
+    grey = profile[:16] + b"GRAY" + profile[20:]
+    cmyk = profile[:16] + b"CMYK" + profile[20:]
+    for mode, kind, odd in (("L", "PNG", grey), ("CMYK", "JPEG", cmyk), ("CMYK", "JPEG", profile)):
+        assert read_upload(encoded(noise(90, 90).convert(mode), kind, icc_profile=odd)).info == {}
+    photo = read_upload(encoded(noise(200, 200), icc_profile=profile))
+    face, corners = cut_face(photo, ((80, 90), (120, 90)), 64)
+    assert paste(photo, corners, face, face)[0].info == {"icc_profile": profile}
+    assert paste(noise(200, 200), corners, face, face)[0].info == {}
+
+
 def test_no_change_is_no_change():
     photo = noise(400, 300)
     face, corners = cut_face(photo, ((180, 120), (220, 120)), 64)
@@ -164,6 +297,12 @@ def test_an_edit_fades_to_nothing_on_the_rim():
     assert weight[32, 32] == 1
     rim = np.concatenate([weight[0], weight[-1], weight[:, 0], weight[:, -1]])
     assert rim.max() == 0
+    line = feather(256)[128]
+    steps = np.diff(line)
+    assert np.abs(steps).max() < 0.06  # no edge to be seen
+    assert (steps[:128] >= 0).all() and (steps[128:] <= 0).all() and (line == line[::-1]).all()
+    assert line[15] == pytest.approx(0.5, abs=0.05)  # half of it at half of the way in
+    assert ((line > 0.02) & (line < 0.98)).sum() == pytest.approx(2 * 0.12 * 256, rel=0.2)
 
 
 # ---------------------------------------------------------------------------------------- the whole of it

@@ -6,7 +6,7 @@ import random
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageCms
 
 from maggan import studiopictures
 from maggan.attributes import ATTRIBUTES, PARTS, relation_matrices
@@ -430,7 +430,10 @@ def test_a_photo_without_eyes_waits_for_them(with_photos, photo, monkeypatch):
     assert studio.shown() is before and studio.photo is None and studio.unaligned.size == photo.size
     studio.change("Pale_Skin", 1)
     assert studio.photo is None  # the old face can still be edited meanwhile
-    for eyes, said in (((88, 110), (500, 110)), "outside the photo"), (((120, 110), (88, 110)), "viewer's left first"):
+    for eyes, said in [
+        (((88, 110), (500, 110)), "outside of the photo"), (((88, 110), (88, 112)), "on one spot; name them apart"),
+        (((88, 110), (88, "x")), "two places in the photo"), ((88, 110), "two places in the photo"),
+    ]:  # fmt: skip
         with pytest.raises(MagganError, match=said):
             studio.set_eyes(eyes)
     studio.set_eyes(EYES)
@@ -473,6 +476,93 @@ def test_blending_in_a_photo_leaves_what_is_preserved(with_photos, photo, monkey
     assert apart.max() <= 1  # one level of 255, from what little is not preserved
 
 
+def test_a_face_may_lie_on_its_side_or_stand_on_its_head(with_photos, photo, monkeypatch):
+    monkeypatch.setattr("maggan.studio.find_eyes", lambda picture: EYES)
+    studio = with_photos
+    studio.clear()
+    studio.upload(as_png(photo), "me.png")
+    studio.set_eyes(((100, 130), (100, 90)))
+    side = studio.shown()
+    assert studio.eyes == ((100, 130), (100, 90)) and side.said == ()
+    studio.set_eyes(EYES[::-1])
+    head = studio.shown()
+    assert any("wrong way round" in sentence for sentence in head.said)
+    assert len({picture.tobytes() for picture in (side.face, head.face)}) == 2
+
+
+def test_a_photo_without_a_change_is_the_photo(with_photos, photo, monkeypatch):
+    monkeypatch.setattr("maggan.studio.find_eyes", lambda picture: EYES)
+    studio = with_photos
+    studio.clear()
+    studio.upload(as_png(photo), "me.png")
+    for _ in range(2):
+        shown = studio.shown()
+        assert shown.source.tobytes() == shown.results["maggan"].tobytes() == studio.result("stgan").tobytes()
+        assert all(edit.tobytes() == shown.face.tobytes() for edit in shown.edits.values()) and shown.said == ()
+        assert set(shown.errors.values()) == {0}
+        studio.change("Young", 1)
+        studio.strength = 0
+
+
+def test_a_classifier_estimates_what_a_photo_has(with_photos, photo, monkeypatch):
+    from test_editor import Reads
+
+    monkeypatch.setattr("maggan.studio.find_eyes", lambda picture: EYES)
+    studio = with_photos
+    studio.pick(41)
+    drawn = [studio.has(name) for name in ATTRIBUTES]
+    for editor in studio.photo_editors.values():
+        editor.classifier = Reads("Blond_Hair", "Black_Hair", "Male")
+    assert not studio.estimated
+    studio.upload(as_png(photo), "me.png")
+    assert studio.estimated and [name for name in ATTRIBUTES if studio.has(name)] == [
+        "Black_Hair", "Blond_Hair", "Male"
+    ]  # fmt: skip
+    studio.flip("Male")
+    studio.flip("Young")
+    assert studio.changes["Male"] == -1 and studio.changes["Young"] == 1
+    studio.reset()  # both of the hair colours to begin with are there
+    assert [name for name, value in studio.changes.items() if value] == ["Blond_Hair"]
+    assert studio.shown().said == ("Blond_Hair takes the place of Black_Hair.",)
+    assert studio.shown().att_diff[ATTRIBUTES.index("Black_Hair")] == -1
+    for _ in range(10):
+        studio.random()
+        assert all(value == (-1 if studio.has(name) else 1) for name, value in studio.changes.items() if value)
+    with pytest.raises(MagganError, match="on one spot"):
+        studio.set_eyes(((50, 50), (50, 50)))
+    assert studio.estimated and studio.has("Male")
+    studio.pick(41)
+    assert not studio.estimated and [studio.has(name) for name in ATTRIBUTES] == drawn
+
+
+def test_a_photo_keeps_its_profile_of_colours(with_photos, photo, monkeypatch):
+    monkeypatch.setattr("maggan.studio.find_eyes", lambda picture: EYES)
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    file = io.BytesIO()
+    photo.save(file, "PNG", icc_profile=profile)
+    for change in (0, 1):
+        with_photos.clear()
+        with_photos.change("Young", change)
+        with_photos.upload(file.getvalue(), "me.png")
+        with Image.open(io.BytesIO(with_photos.png())) as saved:
+            assert saved.info["icc_profile"] == profile
+
+
+def test_the_true_edit_is_said_to_be_the_full_one(studio):
+    studio.clear()
+    full = "The true edit is always the full one, whatever the sliders and the strength."
+    assert full not in studio.shown().said
+    studio.change("Young", -1)
+    assert full not in studio.shown().said
+    studio.strength = 0.5
+    assert full in studio.shown().said
+    studio.strength = 1
+    studio.change("Eyeglasses", 0.4)
+    assert full in studio.shown().said
+    studio.strength = 0
+    assert full not in studio.shown().said
+
+
 def test_eyes_need_a_photo(studio):
     with pytest.raises(MagganError, match="upload one first"):
         studio.set_eyes(EYES)
@@ -491,7 +581,7 @@ def test_a_model_of_photos_is_shown_beside_stgan_of_the_same_run_if_it_is_there(
 
     def load(path, parser=None):
         loaded.append((path, parser))
-        return untrained(path.name.split("-seed")[0], "celeba64" if parser else "drawn64", parser)
+        return untrained(path.name.split("-seed")[0], "celeba64" if parser else "drawn64", parser and AllSkin())
 
     monkeypatch.setattr("maggan.studio.pretrained.path", lambda row: tmp_path / f"{row}-seed0")
     monkeypatch.setattr("maggan.studio.Editor.load", load)
@@ -501,6 +591,8 @@ def test_a_model_of_photos_is_shown_beside_stgan_of_the_same_run_if_it_is_there(
     studio = Studio.open(model=tmp_path / "maggan-seed0", parser="parser.pth")
     assert list(studio.photo_editors) == ["maggan", "stgan"][: 1 + beside]
     assert (tmp_path / "maggan-seed0", "parser.pth") in loaded
+    if beside:  # which takes the parser that is loaded
+        assert loaded[1][0] == tmp_path / "stgan-seed0" and loaded[1][1] is studio.photo_editors["maggan"].parser
     monkeypatch.setattr("maggan.studio.Editor.load", lambda path, parser=None: untrained("maggan", "drawn64"))
     with pytest.raises(MagganError, match="trained on drawn faces; MODEL must be"):
         Studio.open(model=tmp_path / "maggan-seed0", parser="parser.pth")

@@ -133,7 +133,44 @@ def test_errors_of_both_rows_are_shown(page):
 def test_what_is_saved_is_the_edit(page):
     page.sliders["Eyeglasses"].value = 1.0
     assert 'download="maggan-edit.png"' in page.save.value
-    assert same(pictures(page.save)[0], page.studio.shown().results["maggan"])
+    shown = page.studio.shown()
+    assert same(pictures(page.save)[0], shown.results["maggan"])
+    page.compare.value = "STGAN"  # what is looked at is saved
+    assert 'download="stgan-edit.png"' in page.save.value
+    assert same(pictures(page.save)[0], shown.results["stgan"])
+    page.compare.value = "true edit"
+    assert 'download="true-edit.png"' in page.save.value and same(pictures(page.save)[0], shown.true)
+
+
+def test_what_is_seen_has_a_name_for_those_who_hear_it(page):
+    cell = page.cells["Bald", "hair"]
+    assert cell.value and cell.tooltip == "Bald: hair, may change"
+    cell.value = False
+    assert cell.tooltip == "Bald: hair, is to stay"
+    assert len({cell.tooltip for cell in page.cells.values()}) == len(page.cells) == 169
+    assert "setAttribute(" in page.wipe.value and "aria-label" in page.wipe.value and '"' not in studiohtml.NAMED
+    assert all(slider.description for slider in (*page.sliders.values(), page.strength))
+
+
+def test_colours_are_the_themes():
+    """White on white in a dark theme otherwise: what has no background of its own has no colour of its own."""
+    rules = dict(re.findall(r"^\.mg(?: \.(mg-\w+))? \{([^}]*)\}", studiohtml.STYLE, re.MULTILINE))
+    assert "background: var(--jp-layout-color1" in rules["mg-name"] and "color: var(--jp-ui" in rules["mg-said"]
+    assert "color: var(--jp-ui-font-color1" in rules[""]
+
+
+def test_what_a_photo_has_is_marked_as_an_estimate(page, monkeypatch):
+    from test_editor import Reads
+    from test_studio import EYES, AllSkin, untrained
+
+    monkeypatch.setattr("maggan.studio.find_eyes", lambda picture: EYES)
+    editor = untrained("maggan", "celeba64", AllSkin().eval())
+    editor.classifier = Reads("Male")
+    page.studio.photo_editors = {"maggan": editor}
+    page.upload.value = file_of(Image.new("RGB", (200, 240), (200, 150, 120)))
+    assert not page.error.value
+    assert [name for name, slider in page.sliders.items() if slider.description.startswith("○ ")] == ["Male"]
+    assert not any(slider.description.startswith("●") for slider in page.sliders.values())
 
 
 def test_what_was_done_otherwise_is_said(page):

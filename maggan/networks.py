@@ -16,14 +16,12 @@ from .losses import gradient_penalty
 from .regions import spatial_condition
 
 C = len(ATTRIBUTES)
+PIXELS_AT_ONCE = 16 * 13 * 128**2  # of edits that are decoded together: a few GB of activations at STGAN's widths
 
 
 def level_widths(width, levels, max_width):
     """Channels of each encoder level, doubling up to the cap."""
     return [min(width * 2**i, max_width) for i in range(levels)]
-
-
-PIXELS_AT_ONCE = 16 * 13 * 128**2  # of edits that are decoded together: a few GB of activations at STGAN's widths
 
 
 def to_grid(maps, like):

@@ -142,14 +142,12 @@ class Run:
 
     def batch(self, k):
         """This process's faces of D's k-th step in this iteration; a GPU's next ones are read meanwhile."""
-        wanted, *next_ones = self.batches_from(k)
-        device = self.fabric.device
+        steps, device = self.batches_from(k), self.fabric.device
         if device.type == "cpu":
-            return self.faces.batch(self.numbers(wanted)[self.mine], device)
-        ahead = {n: self.ahead.get(n) or self.reader.submit(self.faces.batch, self.numbers(n)[self.mine], device)
-                 for n in (wanted, *next_ones)}  # fmt: skip
-        self.ahead = ahead
-        return ahead.pop(wanted).result()
+            return self.faces.batch(self.numbers(steps[0])[self.mine], device)
+        self.ahead = {n: self.ahead.get(n) or self.reader.submit(self.faces.batch, self.numbers(n)[self.mine], device)
+                      for n in steps}  # fmt: skip
+        return self.ahead.pop(steps[0]).result()
 
     def batches_from(self, k):
         """The numbers of this iteration's k-th batch and of the AHEAD that will be asked for after it."""

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from types import SimpleNamespace
 
@@ -239,6 +240,23 @@ def test_what_is_read_ahead_is_what_is_asked_for(runs, row, monkeypatch):
     assert len(asked) >= 4
     for now, *later in zip(asked, asked[1:], asked[2:], strict=False):
         assert now == [each[0] for each in (now, *later)]
+
+
+@pytest.mark.parametrize(("row", "batches"), [("maggan", 5), ("fadernet", 2), ("icgan", 1)])
+def test_a_gpu_reads_every_batch_once_and_in_order(row, batches):
+    """As on a GPU, with numbers for faces: a CPU never reads ahead."""
+    read, steps = [], [5 * iteration + k for iteration in range(8) for k in range(batches)]
+    run = object.__new__(trainer.Run)
+    run.config = resolve(row, "smoke", critic_steps=5)
+    run.fabric = SimpleNamespace(device=torch.device("cuda"), global_rank=0, world_size=1)
+    run.faces = SimpleNamespace(batch=lambda numbers, device: read.append(numbers[0]) or numbers[0])
+    run.numbers = lambda step: [step]
+    run.ahead = {}
+    with ThreadPoolExecutor(1) as run.reader:
+        for step in steps[: -run_module.AHEAD]:
+            run.iteration, k = divmod(step, 5)
+            assert run.batch(k) == step
+    assert read == steps
 
 
 def test_sheets_show_large_faces_smaller(runs, monkeypatch):

@@ -22,9 +22,9 @@ from pathlib import Path
 import torch
 
 from maggan.attributes import ATTRIBUTES
-from maggan.paths import ROOT
-from maggan.studio import Studio
-from maggan.studiopage import StudioPage
+from maggan.basics.paths import ROOT
+from maggan.studio.page import StudioPage
+from maggan.studio.studio import Studio
 
 EDITS = 50
 WAIT = 600  # seconds for the page, at most

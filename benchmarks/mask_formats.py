@@ -20,9 +20,9 @@ import torch
 from PIL import Image
 from torchvision.transforms import v2
 
-from maggan.celeba import crop_face, list_photos, open_photo
-from maggan.maskbytes import MASK_SIZE, compress, decompress, quantise
-from maggan.parser import load_parser, parse
+from maggan.celeba.reader import crop_face, list_photos, open_photo
+from maggan.masks.coding import MASK_SIZE, compress, decompress, quantise
+from maggan.parser.parser import load_parser, parse
 
 SHAPE = (19, MASK_SIZE, MASK_SIZE)
 

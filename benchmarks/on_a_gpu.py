@@ -26,15 +26,15 @@ from speed import LEVERS, lever, started
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from maggan import paths
-from maggan.checkpoints import run_folder
-from maggan.errors import MagganError, cli
-from maggan.evaluate import evaluate
-from maggan.judges import train_judges
-from maggan.memory import peak_bytes
+from maggan.basics import paths
+from maggan.basics.errors import MagganError, cli
+from maggan.evaluate.judges import train_judges
+from maggan.evaluate.protocol import evaluate
 from maggan.profiles import profile as get_profile
-from maggan.train import memory_told, train
+from maggan.train.loop import memory_told, train
+from maggan.train.memory import peak_bytes
 from maggan.variants import resolve
+from maggan.weights import run_folder
 
 # dense bfloat16 on the tensor cores, by NVIDIA's data sheets, in 10^12 operations a second
 PEAKS = {"H200": 989, "H100 PCIe": 756, "H100": 989, "A100": 312, "L40S": 362, "4090": 165}

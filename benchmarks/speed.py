@@ -19,22 +19,25 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import torch
+from maggan.networks.multilevel import discriminator
 from torchvision.utils import save_image
 
-from maggan import evaluate, judges, losses, metrics, parallel, paths
+from maggan import losses, metrics
 from maggan.attributes import single_flips
-from maggan.data import Batch, to_uint8
-from maggan.drawnfaces import draw
-from maggan.judgenets import SmallFeatures
-from maggan.maskbytes import compress, expand, quantise
-from maggan.memory import peak_bytes
-from maggan.multilevel import discriminator
-from maggan.networks import Generator, initialise
-from maggan.parallel import launch
+from maggan.basics import parallel, paths
+from maggan.basics.parallel import launch
+from maggan.basics.progress import progress
+from maggan.data.faces import Batch, to_uint8
+from maggan.drawnfaces.paint import draw
+from maggan.evaluate import judges
+from maggan.evaluate import protocol as evaluate
+from maggan.masks.coding import compress, expand, quantise
+from maggan.networks.generator import Generator, initialise
+from maggan.networks.judges import SmallFeatures
 from maggan.profiles import profile as get_profile
-from maggan.progress import progress
 from maggan.regions import preserved_mask
-from maggan.run import Run
+from maggan.train.memory import peak_bytes
+from maggan.train.run import Run
 from maggan.variants import resolve
 
 STEP_FACES, STEP_SIZE = 8, 128  # a training iteration at STGAN's full widths

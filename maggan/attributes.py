@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from .errors import MagganError, nearest
+from .basics.errors import MagganError, nearest
 
 ATTRIBUTES = (
     "Bald", "Bangs", "Black_Hair", "Blond_Hair", "Brown_Hair", "Bushy_Eyebrows", "Eyeglasses",
@@ -19,6 +19,8 @@ PARTS = (
     "background", "skin", "l_brow", "r_brow", "l_eye", "r_eye", "eye_g", "l_ear", "r_ear", "ear_r",
     "nose", "mouth", "u_lip", "l_lip", "neck", "neck_l", "cloth", "hair", "hat",
 )  # fmt: skip
+
+MASK_SIZE = 256  # pixels of the side at which masks of photos are stored (section 4)
 
 # The parser's left and right are unreliable, so a relation names both or neither.
 PAIRS = (("l_brow", "r_brow"), ("l_eye", "r_eye"), ("l_ear", "r_ear"))

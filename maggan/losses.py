@@ -7,10 +7,12 @@ critic (B,). The names of the parts are the names in the log.
 import torch
 import torch.nn.functional as F
 
+from .regions import preserved_change
+
 
 def mask_guided_reconstruction_loss(x, edited, preserved):
     """Eq. 3: what changed where nothing should; preserved (B, 1, H, W) in [0, 1]."""
-    return (preserved * (x - edited)).abs().mean()
+    return preserved_change(x, edited, preserved).mean()
 
 
 def reconstruction_loss(x, reconstructed):

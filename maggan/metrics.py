@@ -9,8 +9,8 @@ import torch
 from torch.nn import functional as F
 from torchmetrics.functional.image import peak_signal_noise_ratio
 
-from .errors import MagganError
-from .regions import influence_regions
+from .basics.errors import MagganError
+from .regions import influence_regions, preserved_change
 
 RESAMPLES = 2000  # of the bootstrap over test images
 
@@ -22,8 +22,7 @@ def mre_of_flips(images, edits, parts, attributes, table="paper"):
     attributes (B, 13) of the source in {0, 1}. Returns (B, 13), means over pixels and colour channels.
     """
     preserved = preserved_of_flips(parts, attributes, table)
-    change = (edits - images.unsqueeze(1)).abs()  # (B, 13, 3, H, W)
-    return (preserved * change).mean(dim=(2, 3, 4))
+    return preserved_change(images.unsqueeze(1), edits, preserved).mean(dim=(2, 3, 4))
 
 
 def preserved_of_flips(parts, attributes, table="paper"):
@@ -63,7 +62,7 @@ def edit_success(logits, attributes):
     return read != (attributes > 0.5)
 
 
-def to_uint8(images):
+def as_saved(images):
     """Images in [-1, 1] as they would be saved: rounded to whole numbers in [0, 255], still floating point."""
     return ((images.clamp(-1, 1) + 1) * 127.5).round()
 
@@ -74,7 +73,7 @@ def psnr(images, others):
     Returns (B,); infinite where the rounded pair is identical.
     """
     return peak_signal_noise_ratio(
-        to_uint8(images), to_uint8(others), data_range=255.0, reduction="none", dim=(1, 2, 3)
+        as_saved(images), as_saved(others), data_range=255.0, reduction="none", dim=(1, 2, 3)
     )
 
 
@@ -84,7 +83,7 @@ def ssim(images, others, window=7):
     The form of the published numbers: a uniform window, sample covariance, no border. torchmetrics' has the
     population covariance and a reflected border, which moves it by more than 1e-3 at 64 pixels.
     """
-    x, y = to_uint8(images).double(), to_uint8(others).double()
+    x, y = as_saved(images).double(), as_saved(others).double()
     moments = torch.cat([x, y, x * x, y * y, x * y], dim=1)
     ux, uy, uxx, uyy, uxy = F.avg_pool2d(moments, window, stride=1).chunk(5, dim=1)
     sample = window**2 / (window**2 - 1)

@@ -54,6 +54,14 @@ def spatial_condition(parts, att_diff, table="paper"):
     return att_diff[:, :, None, None] * regions
 
 
+def preserved_change(x, edited, preserved):
+    """|M (x - edited)|: what changed where nothing should, the summand of eq. 2 and 3.
+
+    x, edited (..., 3, H, W), preserved (..., 1, H, W) in [0, 1]; returns (..., 3, H, W).
+    """
+    return (preserved * (x - edited)).abs()
+
+
 def blend(x, edited, preserved):
     """The blending trick (eq. 13): the source where it is to be preserved, the edit elsewhere.
 

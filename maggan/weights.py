@@ -1,52 +1,81 @@
-"""Weights on disk: safetensors with what made them inside."""
+"""Weights that rebuild themselves: a generator or a judge from its file alone, whatever today's profiles say.
 
-import json
+`maggan.load(path)` gives it back. Inside the file is all that decides its shape and what it means: the config or the
+judge's sizes, the world, the attributes and parts by name, and the relation between them.
+"""
+
+from dataclasses import asdict
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+import torch
 
-from . import paths
-from .errors import MagganError
-
-
-def save_weights(path, module, **metadata):
-    """Write a module's weights with `metadata` (JSON values) inside."""
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()}
-    with paths.replacing(path) as partial:
-        # one entry: safetensors writes several in an order of its own, and equal runs should give equal files
-        save_file(state, partial, metadata={"maggan": json.dumps(metadata, sort_keys=True)})
+from .attributes import ATTRIBUTES, PARTS, relation_matrices
+from .basics.errors import MagganError
+from .basics.weights import load_weights, read_metadata, save_weights
+from .config import Config
+from .networks.generator import EditingNetwork
+from .networks.judges import FEATURES, JUDGES, AttributeClassifier
+from .profiles import PROFILES
+from .systems import build_generator
 
 
-def read_metadata(path):
-    """The metadata of a weights file; MagganError if it is absent, damaged or no weights file."""
-    try:
-        with safe_open(path, "pt") as file:
-            return json.loads((file.metadata() or {}).get("maggan", "{}"))
-    except FileNotFoundError:
-        raise MagganError(f"{path} is not there: train the row first (make row ROW=... PROFILE=...).") from None
-    except (SafetensorError, OSError, ValueError) as error:
-        if _made_here(path):
-            raise MagganError(f"{path} is damaged ({error}); delete it and train the row again.") from None
-        named = "name a run folder or its weights.safetensors"
-        raise MagganError(f"{path} is not a weights file of maggan ({error}); {named}.") from None
+def save(path, network, **notes):
+    """Write the weights of a generator or a judge, with all that rebuilds it and `notes` (JSON values) inside."""
+    save_weights(path, network, **about(network), **notes)
 
 
-def _made_here(path):
-    """Whether a file is one of our runs', which can be made again; nobody is told to delete any other."""
-    path = Path(path).absolute()
-    return path.suffix == ".safetensors" and path.is_relative_to(paths.runs())
+def about(network):
+    """All that rebuilds a network, as JSON values."""
+    named = {"attributes": list(ATTRIBUTES)}
+    if not isinstance(network, EditingNetwork):
+        return {**named, "network": type(network).__name__, "built": network.built}
+    config = network.config
+    plus, minus = relation_matrices(network.table)
+    relation = {sign: [[PARTS[p] for p in row.nonzero().flatten()] for row in matrix]
+                for sign, matrix in (("+", plus), ("-", minus))}  # fmt: skip
+    return {**named, "parts": list(PARTS), "relation": relation, "world": world_of(network), "config": asdict(config)}
 
 
-def load_weights(path, module):
-    """Load a weights file into a module of the same shape; MagganError names the first difference."""
-    read_metadata(path)
-    state, wanted = load_file(path), module.state_dict()
-    for name in sorted(wanted.keys() | state.keys()):
-        if name not in state or name not in wanted:
-            raise MagganError(f"{path} is of another network: {name} is in only one of the two; retrain it.")
-        if state[name].shape != wanted[name].shape:
-            shapes = f"{tuple(state[name].shape)}, not {tuple(wanted[name].shape)}"
-            raise MagganError(f"{path} is of another width: {name} is {shapes}; retrain it or use its own profile.")
-    module.load_state_dict(state)
-    return module
+def world_of(generator):
+    """The world of the faces that a generator was trained on; None where only its unknown profile would tell."""
+    profile = PROFILES.get(generator.config.profile)
+    return generator.world or (profile and profile.world)
+
+
+def load(path, device="cpu"):
+    """The network of a weights file or a run folder, in eval mode and frozen.
+
+    A generator has its `.config` and goes by the relation of its `.table`; a judge, an attribute classifier or a feature
+    network, gives logits of the attributes. Raises MagganError naming the file where it is missing, damaged, or made
+    for other attributes than this version's.
+    """
+    path = Path(path)
+    file = path / "weights.safetensors" if path.is_dir() or not path.suffix else path
+    metadata = read_metadata(file)
+    for name, known in (("attributes", ATTRIBUTES), ("parts", PARTS)):
+        if tuple(metadata.get(name, known)) != known:
+            raise MagganError(f"{file} was trained for other {name} ({', '.join(metadata[name])}) than this version's.")
+    if "config" in metadata:
+        network = build_generator(Config.of(metadata["config"]))
+        network.world = metadata.get("world")
+        if "relation" in metadata:
+            network.relation = tuple(matrix_of(metadata["relation"][sign]) for sign in "+-")
+    elif "network" in metadata:
+        network = JUDGES[metadata["network"]](**metadata["built"])
+    elif metadata.get("profile") in PROFILES:  # a judge of a version that did not say more
+        network = judge_of(metadata.get("judge", "classifier"), PROFILES[metadata["profile"]])
+    else:
+        raise MagganError(f"{file} does not say what it is of: it was not written by maggan.train or maggan.judges.")
+    return load_weights(file, network).to(device).eval().requires_grad_(False)
+
+
+def matrix_of(rows):
+    """A relation matrix (13, 19) from the names of each attribute's parts."""
+    return torch.tensor([[float(part in row) for part in PARTS] for row in rows])
+
+
+def judge_of(name, profile):
+    """An untrained judge, "classifier" or "features", of a profile."""
+    if name == "classifier":
+        return AttributeClassifier(profile.size, profile.judge_width)
+    return FEATURES[profile.features](profile.size)

@@ -11,7 +11,7 @@ torch.set_num_threads(1)
 @pytest.fixture(scope="session")
 def drawn_smoke_faces(tmp_path_factory):
     """The faces of the smoke profile, drawn once a session."""
-    from maggan.data import SPLITS, prepare
+    from maggan.data.faces import SPLITS, prepare
 
     root = tmp_path_factory.mktemp("faces")
     with pytest.MonkeyPatch.context() as patch:

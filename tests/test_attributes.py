@@ -14,7 +14,7 @@ from maggan.attributes import (
     released_flips,
     single_flips,
 )
-from maggan.errors import MagganError
+from maggan.basics.errors import MagganError
 
 
 def named(row):

@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 
 from maggan.attributes import ATTRIBUTES
-from maggan.celeba import CelebA, crop_face, crop_notes, file_number, open_photo, read_attributes, resize_face
-from maggan.errors import MagganError
+from maggan.basics.errors import MagganError
+from maggan.celeba.reader import CelebA, crop_face, crop_notes, file_number, open_photo, read_attributes, resize_face
 
 # The official file has 40 columns in an order of its own.
 COLUMNS = ["5_o_Clock_Shadow", *reversed(ATTRIBUTES), "Wearing_Hat"]

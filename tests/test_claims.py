@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from maggan import claims
 from maggan.profiles import profile
+from maggan.report import claims
 from maggan.variants import VARIANTS
 
 # the paper's own Table 3 at 256 px, as if it were ours: what the paper says must come out of what the paper measured

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from maggan import data
-from maggan.drawnfaces import draw
-from maggan.errors import MagganError
+from maggan.basics.errors import MagganError
+from maggan.data import faces as data
+from maggan.drawnfaces.paint import draw
 
 
 def test_stored_faces_are_the_drawn_ones(runs):

@@ -6,17 +6,18 @@
 import pytest
 import torch
 from lightning_fabric import Fabric
+from maggan.systems.registry import SYSTEMS, build_generator
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from maggan import evaluate, judges
 from maggan.attributes import ATTRIBUTES, PARTS, released_flips
-from maggan.data import Batch
-from maggan.drawnfaces import draw_flipped
-from maggan.judgenets import FeatureNetwork
-from maggan.memory import Rehearsal
+from maggan.data.faces import Batch
+from maggan.drawnfaces.paint import draw_flipped
+from maggan.evaluate import judges
+from maggan.evaluate import protocol as evaluate
+from maggan.networks.judges import FeatureNetwork
 from maggan.profiles import profile
-from maggan.systems import SYSTEMS, build_generator
+from maggan.train.memory import Rehearsal
 from maggan.variants import ROWS, resolve
 
 ELSEWHERE = torch.device("meta")

@@ -5,16 +5,17 @@ from itertools import combinations
 import numpy as np
 import pytest
 import torch
+from maggan.systems.registry import build_generator
 
-from maggan import architecture, diagrams, losses
+from maggan import losses
 from maggan.attributes import ATTRIBUTES, attribute_index, read_relations, relation_matrices
-from maggan.errors import MagganError
-from maggan.evaluate import HAT_SHARE, load_row
-from maggan.figures import pixels
+from maggan.basics.errors import MagganError
+from maggan.evaluate.protocol import HAT_SHARE, load_row
 from maggan.profiles import profile
 from maggan.regions import preserved_mask
-from maggan.systems import build_generator
-from maggan.train import train
+from maggan.report import architecture, diagrams
+from maggan.report.figures import pixels
+from maggan.train.loop import train
 from maggan.variants import resolve
 
 SMOKE = profile("smoke")

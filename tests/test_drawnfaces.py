@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from maggan import drawnfaces
 from maggan.attributes import ATTRIBUTES, PARTS, relation_matrices, single_flips
-from maggan.drawnfaces import draw, draw_flipped
-from maggan.drawnlatents import REPAIRS, flip, sample, uniforms
-from maggan.errors import MagganError
+from maggan.basics.errors import MagganError
+from maggan.drawnfaces import paint as drawnfaces
+from maggan.drawnfaces.latents import REPAIRS, flip, sample, uniforms
+from maggan.drawnfaces.paint import draw, draw_flipped
 
 CELEBA = {
     "Bald": 0.0224, "Bangs": 0.1516, "Black_Hair": 0.2393, "Blond_Hair": 0.1480, "Brown_Hair": 0.2052,

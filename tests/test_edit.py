@@ -5,23 +5,24 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 import torch
+from maggan.systems.registry import build_generator
 from PIL import Image, ImageCms
 from torchvision.transforms.functional import to_pil_image
 
-from maggan import edit, pretrained
 from maggan.attributes import ATTRIBUTES, PARTS, released_flips, single_flips
-from maggan.checkpoints import load_generator
-from maggan.drawnfaces import draw
-from maggan.editor import Editor
-from maggan.errors import MagganError
-from maggan.judges import build
-from maggan.pixels import as_picture
+from maggan.basics.errors import MagganError
+from maggan.basics.images import as_picture
+from maggan.basics.weights import save_weights
+from maggan.drawnfaces.paint import draw
+from maggan.editor import files as edit
+from maggan.editor.editor import Editor
+from maggan.evaluate.judges import build
+from maggan.pretrained import pretrained
 from maggan.profiles import profile
 from maggan.regions import preserved_mask
-from maggan.systems import build_generator
-from maggan.train import train
+from maggan.train.loop import train
 from maggan.variants import resolve
-from maggan.weights import save_weights
+from maggan.weights import load_generator
 
 
 @pytest.fixture(scope="module")

@@ -5,18 +5,18 @@ import io
 import numpy as np
 import pytest
 import torch
+from maggan.systems.registry import build_generator
 from PIL import Image
 from torchvision.transforms.functional import to_pil_image
 
 import maggan
-from maggan.data import open_faces
-from maggan.errors import MagganError
-from maggan.judges import build
+from maggan.basics.errors import MagganError
+from maggan.basics.weights import save_weights
+from maggan.data.faces import open_faces
+from maggan.evaluate.judges import build
 from maggan.profiles import profile
-from maggan.systems import build_generator
-from maggan.train import train
+from maggan.train.loop import train
 from maggan.variants import resolve
-from maggan.weights import save_weights
 
 
 @pytest.fixture
@@ -281,7 +281,7 @@ def test_what_is_no_weights_file_is_not_to_be_deleted(tmp_path, monkeypatch):
 
 
 def test_a_classifier_that_is_named_is_taken_or_said_to_be_missing(tmp_path, monkeypatch):
-    from maggan import pretrained
+    from maggan.pretrained import pretrained
 
     monkeypatch.setenv("HOME", str(tmp_path))
     with pytest.raises(MagganError, match="no classifier here") as told:

@@ -5,11 +5,13 @@ import numpy as np
 import pytest
 import torch
 
-from maggan import evaluate, metrics, summaries
+from maggan import metrics
 from maggan.attributes import ATTRIBUTES, PARTS
-from maggan.data import Faces
-from maggan.errors import MagganError
-from maggan.judges import Judges
+from maggan.basics.errors import MagganError
+from maggan.data.faces import Faces
+from maggan.evaluate import protocol as evaluate
+from maggan.evaluate import summaries
+from maggan.evaluate.judges import Judges
 from maggan.profiles import profile
 
 SIZE, FACES, BAR = 32, 40, 2

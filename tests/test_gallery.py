@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 import torch
 
-from maggan import figures, gallery, paperfigures
 from maggan.attributes import ATTRIBUTES, PARTS, attribute_index, single_flips
-from maggan.data import open_faces
-from maggan.errors import MagganError
-from maggan.evaluate import HAT_SHARE, metrics_file
-from maggan.learning import learning_file
-from maggan.paths import ROOT
+from maggan.basics.errors import MagganError
+from maggan.basics.paths import ROOT
+from maggan.data.faces import open_faces
+from maggan.evaluate.learning import learning_file
+from maggan.evaluate.protocol import HAT_SHARE, metrics_file
 from maggan.profiles import profile
-from maggan.train import train
+from maggan.report import figures, gallery, paperfigures
+from maggan.train.loop import train
 
 SMOKE = profile("smoke")
 

@@ -3,11 +3,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from maggan import drawnfaces, judges
 from maggan.attributes import ATTRIBUTES
-from maggan.data import Faces
-from maggan.errors import MagganError
-from maggan.judgenets import AttributeClassifier, InceptionFeatures, SmallFeatures
+from maggan.basics.errors import MagganError
+from maggan.data.faces import Faces
+from maggan.drawnfaces import paint as drawnfaces
+from maggan.evaluate import judges
+from maggan.networks.judges import AttributeClassifier, InceptionFeatures, SmallFeatures
 from maggan.profiles import profile
 
 

@@ -6,11 +6,11 @@ import os
 import pytest
 import torch
 
-from maggan import learning
-from maggan.errors import MagganError
-from maggan.judgenets import AttributeClassifier
-from maggan.judges import Judges
-from maggan.train import train
+from maggan.basics.errors import MagganError
+from maggan.evaluate import learning
+from maggan.evaluate.judges import Judges
+from maggan.networks.judges import AttributeClassifier
+from maggan.train.loop import train
 
 
 @pytest.fixture

@@ -16,13 +16,15 @@ from PIL import Image
 from safetensors.torch import save_file
 from torchvision.transforms.functional import pil_to_tensor
 
-from maggan import maskbuild, masks, paths
 from maggan.attributes import PARTS
-from maggan.celeba import open_photo
-from maggan.errors import MagganError, cli
-from maggan.maskbuild import _only_writer, build_masks
-from maggan.masks import MaskStore, compress, expand, quantise
-from maggan.parser import BiSeNet, load_parser, parse
+from maggan.basics import paths
+from maggan.basics.errors import MagganError, cli
+from maggan.celeba.reader import open_photo
+from maggan.masks import build as maskbuild
+from maggan.masks import store as masks
+from maggan.masks.build import _only_writer, build_masks
+from maggan.masks.store import MaskStore, compress, expand, quantise
+from maggan.parser.parser import BiSeNet, load_parser, parse
 
 
 def soft_masks(seed, vague=1.0):

@@ -5,13 +5,13 @@ from dataclasses import replace
 
 import pytest
 import torch
+from maggan.systems.registry import build_generator
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from maggan import memory
-from maggan.memory import Counter, Rehearsal, bytes_ahead, needs, peak_bytes, remedy
-from maggan.run import SAMPLE_FACES
-from maggan.steps import step
-from maggan.systems import build_generator
+from maggan.systems.critic import step
+from maggan.train import memory
+from maggan.train.memory import Counter, Rehearsal, bytes_ahead, needs, peak_bytes, remedy
+from maggan.train.run import SAMPLE_FACES
 from maggan.variants import resolve
 
 

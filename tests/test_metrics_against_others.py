@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 import torch
 from cleanfid import fid as cleanfid
+from maggan.evaluate.seeds import interval_over_seeds
 from PIL import Image, ImageFilter
 from scipy import stats
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torchmetrics.image.kid import poly_mmd
 
 from maggan import metrics
-from maggan.drawnfaces import draw, draw_flipped
-from maggan.judgenets import FeatureNetwork
-from maggan.seeds import interval_over_seeds
+from maggan.drawnfaces.paint import draw, draw_flipped
+from maggan.networks.judges import FeatureNetwork
 
 EXPERIMENTS, IMAGES, RESAMPLES = 1000, 300, 1000
 # 0.95 within three binomial deviations of 1000 experiments (0.0069 each), and 0.005 lower still, for a percentile

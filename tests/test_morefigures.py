@@ -9,11 +9,11 @@ from matplotlib.colors import to_hex
 from matplotlib.container import BarContainer
 from matplotlib.text import Text
 
-from maggan import morefigures
 from maggan.attributes import ATTRIBUTES
-from maggan.errors import MagganError
-from maggan.figures import ROW_COLOURS
+from maggan.basics.errors import MagganError
 from maggan.profiles import profile
+from maggan.report import morefigures
+from maggan.report.figures import ROW_COLOURS
 from maggan.variants import PEERS, ROWS, SWEEP, VARIANTS, resolve
 
 DRAWN = profile("drawn64")

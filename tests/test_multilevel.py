@@ -2,13 +2,13 @@
 
 import pytest
 import torch
+from maggan.networks.multilevel import MultiLevelDiscriminator, discriminator
 
 from maggan import losses
-from maggan.errors import MagganError
-from maggan.multilevel import MultiLevelDiscriminator, discriminator
-from maggan.networks import Discriminator
+from maggan.basics.errors import MagganError
+from maggan.networks.generator import Discriminator
 from maggan.profiles import PROFILES
-from maggan.train import read_log, train
+from maggan.train.loop import read_log, train
 from maggan.variants import DISCRIMINATORS, discriminator_rows, resolve
 
 

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from maggan import networks
-from maggan.errors import MagganError
-from maggan.networks import Discriminator, Generator, initialise
+from maggan.basics.errors import MagganError
+from maggan.networks import generator as networks
+from maggan.networks.generator import Discriminator, Generator, initialise
 from maggan.variants import VARIANTS, resolve
 
 PUBLISHED = dict(

@@ -6,9 +6,9 @@ import re
 import nbformat
 import pytest
 
-from maggan import notebook
-from maggan.errors import MagganError
-from maggan.paths import ROOT
+from maggan.basics.errors import MagganError
+from maggan.basics.paths import ROOT
+from maggan.commands import notebook
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 WITH_ROW = ("04", "07", "08")

@@ -11,12 +11,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from maggan import paths
-from maggan.checkpoints import run_folder
-from maggan.evaluate import metrics_file
-from maggan.judges import train_judges
-from maggan.parallel import SharedBatchNorm, synchronised
-from maggan.train import read_log
+from maggan.basics import paths
+from maggan.basics.parallel import SharedBatchNorm, synchronised
+from maggan.evaluate.judges import train_judges
+from maggan.evaluate.protocol import metrics_file
+from maggan.train.loop import read_log
+from maggan.weights import run_folder
 
 # Adam makes a step of the full rate of a gradient that is nothing but rounding: with low rates runs stay together.
 SLOW = {"rate_g": 2e-5, "rate_d": 2e-5}

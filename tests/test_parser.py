@@ -11,10 +11,11 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch.nn import functional as F
 
-from maggan import celebamask
-from maggan import parsertraining as training
 from maggan.attributes import PAIRS, PARTS
-from maggan.celebamask import (
+from maggan.basics.errors import MagganError
+from maggan.parser import pairs as celebamask
+from maggan.parser import training
+from maggan.parser.pairs import (
     CELEBAMASK_PARTS,
     MERGED_PARTS,
     SWAPPED,
@@ -24,9 +25,8 @@ from maggan.celebamask import (
     mend_sides,
     pairs_to_learn,
 )
-from maggan.errors import MagganError
-from maggan.parser import BiSeNet, load_parser, parse
-from maggan.parsertraining import augment, evaluate_parser, ohem_cross_entropy, train_parser
+from maggan.parser.parser import BiSeNet, load_parser, parse
+from maggan.parser.training import augment, evaluate_parser, ohem_cross_entropy, train_parser
 
 
 def drawn_labels(size=64, mirrored=False):

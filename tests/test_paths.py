@@ -6,8 +6,8 @@ from collections import namedtuple
 
 import pytest
 
-from maggan import paths
-from maggan.errors import MagganError, cli
+from maggan.basics import paths
+from maggan.basics.errors import MagganError, cli
 
 Usage = namedtuple("Usage", "total used free")
 

@@ -5,16 +5,16 @@ import signal
 
 import pytest
 import torch
+from maggan.systems.peers import AttGAN, PatchCritic, StarGAN
+from maggan.systems.registry import SYSTEMS
 
-from maggan.checkpoints import load_generator
-from maggan.dependencies import closure
-from maggan.editor import Editor
-from maggan.errors import MagganError
-from maggan.peers import AttGAN, PatchCritic, StarGAN
-from maggan.run import Run
-from maggan.systems import SYSTEMS
-from maggan.train import read_log, train
+from maggan.basics.errors import MagganError
+from maggan.basics.fingerprint import closure
+from maggan.editor.editor import Editor
+from maggan.train.loop import read_log, train
+from maggan.train.run import Run
 from maggan.variants import CHOICES, PEERS, resolve
+from maggan.weights import load_generator
 
 
 def parameters(network, config):

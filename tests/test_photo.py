@@ -12,14 +12,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from maggan.systems.registry import build_generator
 from PIL import Image, ImageOps
 
-from maggan.align import EYES_OF_ALIGNED
-from maggan.celeba import CROP_LEFT, CROP_SIZE, CROP_TOP
-from maggan.editor import Editor
-from maggan.errors import MagganError
-from maggan.photo import NoEyesError, cut_face, face_corners, feather, find_eyes, paste, read_upload
-from maggan.systems import build_generator
+from maggan.basics.errors import MagganError
+from maggan.celeba.align import EYES_OF_ALIGNED
+from maggan.celeba.reader import CROP_LEFT, CROP_SIZE, CROP_TOP
+from maggan.editor.editor import Editor
+from maggan.editor.photo import NoEyesError, cut_face, face_corners, feather, find_eyes, paste, read_upload
 from maggan.variants import resolve
 
 

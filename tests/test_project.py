@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from maggan import dependencies, variants
-from maggan.paths import ROOT
+from maggan import variants
+from maggan.basics import fingerprint as dependencies
+from maggan.basics.paths import ROOT
 from maggan.variants import VARIANTS
 
 LATER = 2_000_000_000  # seconds; a time that no file has by itself

@@ -19,12 +19,14 @@ from PIL import Image
 from statsmodels.stats.inter_rater import fleiss_kappa
 from statsmodels.stats.proportion import proportion_confint
 
-from maggan import claims, rating, ratingpage, tables, votes
-from maggan.ballots import HEADER, LONGEST_NAME, cast, rater_name, read_ballot
-from maggan.errors import MagganError
-from maggan.paths import ROOT
-from maggan.rating import Rating, simulate
-from maggan.studyfolder import Pair, Study, id_of, study_folder
+from maggan.basics.errors import MagganError
+from maggan.basics.paths import ROOT
+from maggan.report import claims, tables
+from maggan.study import page as ratingpage
+from maggan.study import rating, votes
+from maggan.study.ballots import HEADER, LONGEST_NAME, cast, rater_name, read_ballot
+from maggan.study.folder import Pair, Study, id_of, study_folder
+from maggan.study.rating import Rating, simulate
 
 TOO_SOON = ratingpage.TOO_SOON  # the fixture `page` takes it away
 

@@ -12,14 +12,14 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from maggan.bisenet import BiSeNet
-from maggan.checkpoints import load_generator
-from maggan.data import open_faces
-from maggan.evaluate import evaluate
-from maggan.judges import train_judges
-from maggan.maskbuild import build_masks
+from maggan.data.faces import open_faces
+from maggan.evaluate.judges import train_judges
+from maggan.evaluate.protocol import evaluate
+from maggan.masks.build import build_masks
+from maggan.parser.bisenet import BiSeNet
 from maggan.profiles import profile
-from maggan.train import read_log, train
+from maggan.train.loop import read_log, train
+from maggan.weights import load_generator
 
 TEST_PHOTOS = 182_638  # from this file on
 NARROW = replace(

@@ -6,8 +6,10 @@ from html.parser import HTMLParser
 
 import pytest
 
-from maggan import claims, gallery, paths, report, tables
-from maggan.errors import MagganError
+from maggan.basics import paths
+from maggan.basics.errors import MagganError
+from maggan.report import claims, gallery, tables
+from maggan.report import page as report
 from maggan.variants import PEERS, VARIANTS, resolve
 
 PNG = b"\x89PNG\r\n\x1a\n made up"

@@ -4,9 +4,11 @@ import json
 
 import pytest
 
-from maggan import claims, measured, seeds, tables
-from maggan.errors import MagganError
+from maggan.basics.errors import MagganError
+from maggan.evaluate import results as measured
+from maggan.evaluate import seeds
 from maggan.profiles import profile
+from maggan.report import claims, tables
 
 KEYS = ("mre", "fid", "accuracy_1.0", "accuracy_1.5", "psnr", "ssim")
 

@@ -6,20 +6,20 @@ import random
 import numpy as np
 import pytest
 import torch
+from maggan.systems.registry import build_generator
 from PIL import Image, ImageCms
 
-from maggan import studiopictures
 from maggan.attributes import ATTRIBUTES, PARTS, relation_matrices
-from maggan.data import FIRST_SEED
-from maggan.drawnfaces import draw, draw_flipped
-from maggan.editor import Editor
-from maggan.errors import MagganError
+from maggan.basics.errors import MagganError
+from maggan.basics.images import as_image, as_picture
+from maggan.data.faces import FIRST_SEED
+from maggan.drawnfaces.paint import draw, draw_flipped
+from maggan.editor.editor import Editor
 from maggan.metrics import mre_of_flips
-from maggan.pixels import as_image, as_picture
 from maggan.regions import influence_regions, preserved_mask
-from maggan.studio import Studio
-from maggan.studiopictures import edit_error, true_edit
-from maggan.systems import build_generator
+from maggan.studio import pictures as studiopictures
+from maggan.studio.pictures import edit_error, true_edit
+from maggan.studio.studio import Studio
 from maggan.variants import resolve
 
 

@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 import pytest
 from PIL import Image
 
-from maggan import studiohtml
 from maggan.attributes import ATTRIBUTES, NEVER_EDITABLE
-from maggan.paths import ROOT
-from maggan.photo import NoEyesError
-from maggan.studio import Studio
-from maggan.studiopage import COLUMNS, StudioPage
+from maggan.basics.paths import ROOT
+from maggan.editor.photo import NoEyesError
+from maggan.studio import html as studiohtml
+from maggan.studio.page import COLUMNS, StudioPage
+from maggan.studio.studio import Studio
 
 
 @pytest.fixture(scope="module")

@@ -9,19 +9,19 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from maggan.systems.registry import build_generator
 from PIL import Image
 
-from maggan import pretrained
-from maggan import study as drawing
 from maggan.attributes import ATTRIBUTES, PARTS, released_flips
-from maggan.data import FIRST_SEED, Faces, open_faces
-from maggan.drawnlatents import sample
-from maggan.errors import MagganError
+from maggan.basics.errors import MagganError
+from maggan.basics.weights import save_weights
+from maggan.data.faces import FIRST_SEED, Faces, open_faces
+from maggan.drawnfaces.latents import sample
+from maggan.pretrained import pretrained
 from maggan.profiles import profile
-from maggan.studyfolder import Pair, Study, study_folder
-from maggan.systems import build_generator
+from maggan.study import pairs as drawing
+from maggan.study.folder import Pair, Study, study_folder
 from maggan.variants import resolve
-from maggan.weights import save_weights
 
 
 class Painter:

@@ -4,11 +4,12 @@ import shutil
 import pandas as pd
 import pytest
 
-from maggan import paths, tables
-from maggan.claims import write_claims
-from maggan.errors import MagganError
+from maggan.basics import paths
+from maggan.basics.errors import MagganError
 from maggan.profiles import profile
-from maggan.reference import promote
+from maggan.report import tables
+from maggan.report.claims import write_claims
+from maggan.report.reference import promote
 from maggan.variants import TITLES, VARIANTS
 
 

@@ -17,15 +17,16 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from maggan import losses, paths
-from maggan import run as run_module
-from maggan import train as trainer
-from maggan.checkpoints import load_generator, run_folder
-from maggan.errors import MagganError
-from maggan.networks import Generator
-from maggan.train import read_log, train
+from maggan import losses
+from maggan.basics import paths
+from maggan.basics.errors import MagganError
+from maggan.basics.weights import load_weights, read_metadata
+from maggan.networks.generator import Generator
+from maggan.train import loop as trainer
+from maggan.train import run as run_module
+from maggan.train.loop import read_log, train
 from maggan.variants import resolve
-from maggan.weights import load_weights, read_metadata
+from maggan.weights import load_generator, run_folder
 
 
 def weights(folder):

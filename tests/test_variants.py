@@ -2,7 +2,7 @@
 
 import pytest
 
-from maggan.errors import MagganError
+from maggan.basics.errors import MagganError
 from maggan.profiles import PROFILES, profile
 from maggan.variants import ROWS, TITLES, VARIANTS, Config, deviations, resolve
 

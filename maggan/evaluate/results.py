@@ -1,0 +1,168 @@
+"""What was measured of a profile, read once: metrics of rows, their seeds taken together, curves, judges."""
+
+import json
+import math
+from functools import cache, cached_property
+
+import numpy as np
+
+from ..basics import paths
+from ..basics.errors import MagganError
+from ..data import source_of
+from ..profiles import resized
+from ..variants import LIMITS, ROWS
+from .summaries import add_fid
+
+SAME = ("faces", "size", "iterations", "trained_with", "settings_hash")  # what seeds must share to be one row
+
+
+class Results:
+    """The results of a Profile; each file is read when it is first asked for, and once.
+
+    yours, reference   {row: metrics JSON} of the rows that were run, of several seeds their means (`combined`)
+    judges             the judges' report on themselves, or None
+    """
+
+    def __init__(self, profile):
+        self.profile = profile
+
+    @cached_property
+    def yours(self):
+        return read_metrics(self.profile, "yours")
+
+    @cached_property
+    def reference(self):
+        return read_metrics(self.profile, "reference")
+
+    @cached_property
+    def judges(self):
+        file = paths.judges_file(self.profile)
+        return json.loads(file.read_text()) if file.exists() else None
+
+    @cache  # noqa: B019, results live as long as what is made of them
+    def at(self, factor):
+        """The results at `factor` times the size, or None where there is no such profile."""
+        profile = resized(self.profile, factor)
+        return self if profile is self.profile else profile and Results(profile)
+
+    @cache  # noqa: B019
+    def learning(self, slug):
+        """The points of a row's curve, first to last, its seeds taken together.
+
+        MagganError with the command where there is no curve, half of one, or curves of different lengths.
+        """
+        seeds = paths.learning_files(slug, self.profile) or [0]
+        curves = {seed: read_learning(slug, self.profile, seed)["points"] for seed in seeds}
+        lengths = {seed: [point["iteration"] for point in points] for seed, points in curves.items()}
+        for seed, points in lengths.items():
+            if points != next(iter(lengths.values())):
+                file = paths.learning_file(slug, self.profile, seed)
+                raise MagganError(f"{file} has other iterations than the seed before it; delete the older one of them.")
+        return [combined(dict(zip(curves, points, strict=True))) for points in zip(*curves.values(), strict=True)]
+
+    def command(self, slug, seed=0):
+        """What trains and evaluates a row."""
+        return command(slug, self.profile, seed)
+
+
+def read_metrics(profile, source):
+    """The metrics of the rows that were run: {slug: JSON}, of several seeds their means; `source` as in `Results`.
+
+    Raises MagganError for a damaged file, and for seeds that were not trained and measured alike.
+    """
+    found = {}
+    for slug in [*ROWS, *LIMITS]:
+        runs = {}
+        for seed, file in paths.metrics_files(slug, profile, source).items():
+            try:
+                runs[seed] = add_fid(file) if source == "yours" else json.loads(file.read_text())
+            except ValueError:
+                raise MagganError(f"{file} is damaged; delete it and run: {command(slug, profile, seed)}") from None
+        for seed, run in runs.items():
+            for name in SAME:
+                if run.get(name) != next(iter(runs.values())).get(name):
+                    file, both = paths.metrics_file(slug, profile, seed), f"{next(iter(runs))} {seed}"
+                    again = command(slug, profile, both)
+                    raise MagganError(f"{file} has other {name} than the seed before it; one of them is old: {again}")
+        if runs:
+            found[slug] = combined(runs)
+    return found
+
+
+def read_learning(variant, profile, seed=0, whole=True):
+    """The curve that `learning` wrote; MagganError with the command where there is none, or half of one."""
+    file = paths.learning_file(variant, profile, seed)
+    make = f"make learning PROFILE={profile.name}{source_of(profile).needs}"
+    if not file.exists():
+        raise MagganError(f"{file} is not there: {make}")
+    try:
+        curve = json.loads(file.read_text())
+    except ValueError:
+        raise MagganError(f"{file} is damaged; delete it and run: {make}") from None
+    if whole and (not curve["points"] or curve["points"][-1]["iteration"] != curve.get("iterations")):
+        raise MagganError(f"{file} is half measured: {make} goes on from there")
+    return curve
+
+
+def command(slug, profile, seed=0):
+    """What trains and evaluates a row, of one seed or several ("0 1")."""
+    seeds = f' SEEDS="{seed}"' if isinstance(seed, str) else f" SEEDS={seed}" if seed else ""
+    return f"make row ROW={slug} PROFILE={profile.name}{seeds}{source_of(profile).needs}"
+
+
+# several seeds as one -------------------------------------------------------------------------------------------
+
+
+def interval_over_seeds(values, level=0.95):
+    """Mean of one number a seed, and Student's t interval around it: (mean, low, high); a lone value has no width."""
+    values = np.asarray(values, dtype=float)
+    mean = float(values.mean())
+    if len(values) < 2:
+        return mean, mean, mean
+    from scipy.stats import t  # which not every GPU machine has, and a single seed does without
+
+    reach = t.ppf((1 + level) / 2, len(values) - 1) * values.std(ddof=1) / math.sqrt(len(values))
+    return mean, float(mean - reach), float(mean + reach)
+
+
+def combined(runs):
+    """The metrics of a row's seeds, {seed: JSON}, as one of the same form; of one seed that seed's own.
+
+    What is not a number comes from the first seed; "seeds" lists all of them. A number that a seed lacks is left out.
+    """
+    seeds, runs = list(runs), list(runs.values())
+    first = runs[0]
+    if len(runs) == 1:
+        return {**first, "seeds": seeds}
+    return {
+        **first,
+        "seeds": seeds,
+        "metrics": over_seeds([run["metrics"] for run in runs]),
+        "per_attribute": {
+            name: over_seeds([run["per_attribute"][name] for run in runs]) for name in first["per_attribute"]
+        },
+        "curve": [
+            {"strength": points[0]["strength"], **over_seeds([measured(point) for point in points])}
+            for points in zip(*(run.get("curve", []) for run in runs), strict=False)
+        ],
+    }
+
+
+def measured(point):
+    return {name: entry for name, entry in point.items() if name != "strength"}
+
+
+def over_seeds(entries):
+    """{name: entry} of each seed to {name: entry} over seeds."""
+    names = [name for name in entries[0] if all(name in each for each in entries)]
+    return {name: one([each[name] for each in entries]) for name in names}
+
+
+def one(entries):
+    """An entry over seeds; `n` stays the number of faces or flips behind each seed's value."""
+    values = [entry["value"] for entry in entries]
+    said = {"n": entries[0]["n"], "interval": f"Student's t over {len(values)} seeds, 95 %"}
+    if None in values:
+        return {"value": None, "low": None, "high": None, **said}
+    value, low, high = interval_over_seeds(values)
+    return {"value": value, "low": low, "high": high, **said}

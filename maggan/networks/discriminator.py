@@ -1,0 +1,148 @@
+"""The discriminators: D_adv and D_att on one trunk, and several of them on patches (section 3.4, eq. 14).
+
+Of P discriminators of one architecture without shared weights the coarsest sees the whole face, finer ones see patches.
+At 1024 px and P = 3 the base is 256 px: the first sees the face reduced to 256, the others a patch of 256 x 256 of the
+face at 512 and at 1024 px.
+"""
+
+from dataclasses import replace
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from ..basics.errors import MagganError
+from ..losses import gradient_penalty
+from .layers import C, level_widths
+
+
+def discriminator(config):
+    """The discriminator of a Config: `critic_levels` of them, or a single one of the whole face."""
+    return MultiLevelDiscriminator(config) if config.critic_levels > 1 else Discriminator(config)
+
+
+class Discriminator(nn.Module):
+    """D_adv and D_att: one convolutional trunk, two heads (STGAN's; 44,718,990 parameters at 128 px).
+
+    `critic_depth` more stride-2 layers make it the "deep" single discriminator of section 3.4.
+    """
+
+    def __init__(self, config):
+        super().__init__()
+        levels = config.levels + config.critic_depth
+        widths = level_widths(config.critic_width, levels, config.max_width)
+        self.noise = config.attribute_noise
+        self.trunk = trunk(widths, CRITIC_NORMS[config.critic_norm])
+        self.own_trunk = trunk(widths, nn.BatchNorm2d) if config.attribute_trunk == "own" else None
+        self.adv, self.att = self.heads(widths[-1], config.size >> levels, config.head_width)
+
+    def heads(self, channels, side, hidden):
+        """The heads of D_adv and D_att on flattened features of `channels` x side x side."""
+        return head(channels * side**2, hidden, 1), head(channels * side**2, hidden, C)
+
+    def forward(self, images, noise=None, places=None):
+        """images (B, 3, S, S) -> the critic's value (B,) and 13 attribute logits (B, 13); it sees all places.
+
+        `noise` (B, 3, S, S), standard normal, blurs what D_att sees where the recipe asks for it.
+        """
+        features = self.trunk(images).flatten(1)
+        critic = self.adv(features).squeeze(1)
+        if self.own_trunk is None and not self.noise:
+            return critic, self.att(features)
+        seen = images if noise is None else images + self.noise * noise
+        return critic, self.att((self.own_trunk or self.trunk)(seen).flatten(1))
+
+    def critic(self, images, places=None):
+        """D_adv alone: (B, 3, S, S) -> (B,)."""
+        return self.adv(self.trunk(images).flatten(1)).squeeze(1)
+
+    def penalty(self, real, fake, alpha, places=None):
+        """Eq. 7's penalty of D_adv between real and fake; alpha (B, 1, 1, 1)."""
+        return gradient_penalty(self.critic, real, fake, alpha)
+
+
+# Instance norm, STGAN's, hides from the critic how strong a colour is; layer norm does not.
+CRITIC_NORMS = {"instance": lambda d: nn.InstanceNorm2d(d, affine=True), "layer": lambda d: nn.GroupNorm(1, d)}
+
+
+def trunk(widths, norm):
+    """Stride-2 convolutions, normalised, leaky."""
+    layers = []
+    for a, b in zip([3, *widths], widths, strict=False):
+        layers += [nn.Conv2d(a, b, 4, 2, 1, bias=False), norm(b), nn.LeakyReLU(0.2)]
+    return nn.Sequential(*layers)
+
+
+def head(flat, hidden, out):
+    """Two fully connected layers."""
+    return nn.Sequential(nn.Linear(flat, hidden), nn.LeakyReLU(0.2), nn.Linear(hidden, out))
+
+
+class MultiLevelDiscriminator(nn.Module):
+    """P discriminators. `places` say where the finer ones look: P - 1 times B times (y, x) in [0, 1) of the room."""
+
+    def __init__(self, config):
+        super().__init__()
+        self.size, self.base = config.size, config.size >> (config.critic_levels - 1)
+        if self.base < 2**config.levels:
+            raise MagganError(
+                f"critic_levels {config.critic_levels} leave a base of {self.base} px at {config.size} px; "
+                f"the discriminators need {2**config.levels}: take fewer."
+            )
+        own = replace(config, size=self.base)
+        self.levels = nn.ModuleList(
+            [Discriminator(own), *(PatchDiscriminator(own) for _ in range(config.critic_levels - 1))]
+        )
+
+    def views(self, images, places):
+        """What each discriminator sees of images (B, 3, S, S): P times (B, 3, base, base), coarse to fine."""
+        seen = [F.adaptive_avg_pool2d(images, self.base)]
+        for level, corners in enumerate(places, 1):
+            side = self.base << level
+            at_level = F.adaptive_avg_pool2d(images, side) if side < self.size else images
+            seen.append(torch.stack([
+                self.cut(image, *(int(at * (side - self.base + 1)) for at in corner))
+                for image, corner in zip(at_level, corners, strict=True)
+            ]))  # fmt: skip
+        return seen
+
+    def cut(self, image, y, x):
+        """A patch of a face (3, side, side)."""
+        return image[:, y : y + self.base, x : x + self.base]
+
+    def forward(self, images, noise=None, places=None):
+        """images (B, 3, S, S) -> the mean of the critics' values (B,) and all attribute logits (P, B, 13)."""
+        noise = None if noise is None else noise[:, :, : self.base, : self.base]
+        values, logits = zip(
+            *(D(seen, noise) for D, seen in zip(self.levels, self.views(images, places), strict=True)), strict=True
+        )
+        return torch.stack(values).mean(0), torch.stack(logits)
+
+    def critic(self, images, places):
+        """The mean of the critics' values: (B, 3, S, S) -> (B,)."""
+        seen = self.views(images, places)
+        return torch.stack([D.critic(view) for D, view in zip(self.levels, seen, strict=True)]).mean(0)
+
+    def penalty(self, real, fake, alpha, places):
+        """The mean of the critics' penalties, each of what it sees."""
+        sides = zip(self.levels, self.views(real, places), self.views(fake, places), strict=True)
+        return torch.stack([D.penalty(a, b, alpha) for D, a, b in sides]).mean()
+
+
+class PatchDiscriminator(Discriminator):
+    """A discriminator of patches: where in the face a patch lies is unknown, and so neither head looks at places.
+
+    The critic's value is the mean of a patch map of values (reading 19), the classifier sees averaged features. Fully
+    connected heads on the whole map would be five sixths of a finer level's parameters at 1024 px.
+    """
+
+    def heads(self, channels, side, hidden):
+        adv = nn.Sequential(
+            nn.Unflatten(1, (channels, side, side)),
+            nn.Conv2d(channels, hidden, 1), nn.LeakyReLU(0.2), nn.Conv2d(hidden, 1, 1),
+            nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+        )  # fmt: skip
+        att = nn.Sequential(
+            nn.Unflatten(1, (channels, side, side)), nn.AdaptiveAvgPool2d(1), nn.Flatten(), *head(channels, hidden, C)
+        )
+        return adv, att

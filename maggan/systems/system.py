@@ -1,0 +1,37 @@
+"""What a system is: its networks, one iteration of its training, and how it appears in tables and figures."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from torch import nn
+
+from ..networks.layers import xavier
+
+WITH_CRITIC = {"g_methods": ("edit_and_reconstruct",), "d_methods": ("critic",)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class System:
+    """One system. Networks are built from a `Config`; `step` takes a training run and returns loss parts.
+
+    settings  where its row differs from STGAN's, the system itself included
+    recipes   where it is trained differently from a recipe of `variants.RECIPES`: {recipe: {setting: value}}
+    """
+
+    name: str
+    title: str
+    year: int  # of publication: figures show systems in this order
+    colour: str  # in every figure
+    generator: type[nn.Module]
+    discriminator: Callable
+    step: Callable
+    initialise: Callable = xavier  # applied to every module of both
+    g_methods: tuple = ()  # called beside forward while training
+    d_methods: tuple = ()
+    batches: int | None = None  # how many batches an iteration takes; None: `critic_steps`
+    settings: dict = field(default_factory=dict)
+    recipes: dict = field(default_factory=dict)
+
+
+def as_built(module):
+    """PyTorch's own start, for `System.initialise`."""

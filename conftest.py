@@ -2,6 +2,10 @@
 
 import pytest
 
+from maggan.basics import paths
+
+paths.settle()  # the kernels of notebooks run in the notebooks' folder
+
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):

@@ -23,8 +23,8 @@ import torch
 
 from maggan.attributes import ATTRIBUTES
 from maggan.basics.paths import ROOT
+from maggan.studio import Studio
 from maggan.studio.page import StudioPage
-from maggan.studio.studio import Studio
 
 EDITS = 50
 WAIT = 600  # seconds for the page, at most

@@ -28,13 +28,12 @@ from torch.utils.flop_counter import flop_registry
 
 from maggan.basics import paths
 from maggan.basics.errors import MagganError, cli
+from maggan.evaluate import evaluate
 from maggan.evaluate.judges import train_judges
-from maggan.evaluate.protocol import evaluate
-from maggan.profiles import profile as get_profile
-from maggan.train.loop import memory_told, train
-from maggan.train.memory import peak_bytes
+from maggan.profiles import profile
+from maggan.train import train
+from maggan.train.memory import memory_told, peak_bytes
 from maggan.variants import resolve
-from maggan.weights import run_folder
 
 # dense bfloat16 on the tensor cores, by NVIDIA's data sheets, in 10^12 operations a second
 PEAKS = {"H200": 989, "H100 PCIe": 756, "H100": 989, "A100": 312, "L40S": 362, "4090": 165}
@@ -60,7 +59,7 @@ class Operations(TorchDispatchMode):
 
 def agreement(device, base):
     """How far apart any loss is, relatively, in ten float32 iterations on the CPU and on the device."""
-    config = resolve("maggan", base, precision="32", fused=False, rate_g=RATE, rate_d=RATE)
+    config = resolve("maggan", profile(base), precision="32", fused=False, rate_g=RATE, rate_d=RATE)
     logs, before = [], (torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32)
     torch.set_float32_matmul_precision("highest")
     torch.backends.cudnn.allow_tf32 = False
@@ -84,7 +83,7 @@ def gain(name, device):
 
 def rate(name, device, tflops):
     """How fast and how large an iteration of row maggan is."""
-    config = resolve("maggan", name)
+    config = resolve("maggan", profile(name))
     run = started(config, device)
     with Operations() as counter:
         run.step()
@@ -109,7 +108,7 @@ def rate(name, device, tflops):
 
 def too_large(device):
     """What is said where memory will not do: half of what maggan needs at 1024 px."""
-    config, there = resolve("maggan", "drawn1024"), torch.cuda.get_device_properties(device).total_memory
+    config, there = resolve("maggan", profile("drawn1024")), torch.cuda.get_device_properties(device).total_memory
     torch.cuda.set_per_process_memory_fraction(min(1.0, 0.5 * peak_bytes(config) / there))
     try:
         with memory_told(config, torch.device(device)):
@@ -123,15 +122,14 @@ def too_large(device):
 
 def trained(row, name, iterations, judge_epochs, device):
     """A row trained for so many iterations, and its numbers; its last sheet is put beside them."""
-    profile = replace(get_profile(name), **FEW, judge_epochs=judge_epochs, sample_every=max(iterations // 5, 1))
-    train_judges(profile, device)
-    train(row, profile, device=device, iterations=iterations)
-    folder = run_folder(profile, row, 0)
+    few = replace(profile(name), **FEW, judge_epochs=judge_epochs, sample_every=max(iterations // 5, 1))
+    train_judges(few, device)
+    folder = train(row, few, device=device, iterations=iterations)
     took = json.loads((folder / "run.json").read_text())
     sheet = max((folder / "samples").glob("*.png"))
     with paths.replacing(paths.results() / f"{row}-{name}.jpg") as partial:
         Image.open(sheet).save(partial, "jpeg", quality=90)
-    metrics = evaluate(row, profile, device=device)["metrics"]
+    metrics = evaluate(row, few, device=device)["metrics"]
     shown = {
         key: metrics[key]["value"]
         for key in ("mre", "psnr", "ssim", "accuracy_1.0", "accuracy_1.5", "fid")
@@ -163,7 +161,7 @@ def main():
         results.take(f"rate {name}", lambda name=name: rate(name, device, tflops))
     results.take("too large", lambda: too_large(device))
     for row, name in ROWS:
-        count = args.iterations * 256 // get_profile(name).size
+        count = args.iterations * 256 // profile(name).size
         results.take(f"{row} {name}", lambda row=row, name=name, count=count: trained(
             row, name, count, args.judge_epochs, device))  # fmt: skip
     print(f"written: {results.file}")

@@ -19,22 +19,22 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import torch
-from maggan.networks.multilevel import discriminator
 from torchvision.utils import save_image
 
-from maggan import losses, metrics
+from maggan import losses, metrics, weights
 from maggan.attributes import single_flips
 from maggan.basics import parallel, paths
+from maggan.basics.images import Batch, from_levels, to_levels
 from maggan.basics.parallel import launch
 from maggan.basics.progress import progress
-from maggan.data.faces import Batch, to_uint8
-from maggan.drawnfaces.paint import draw
-from maggan.evaluate import judges
-from maggan.evaluate import protocol as evaluate
+from maggan.drawnfaces import draw
+from maggan.evaluate import protocol
 from maggan.masks.coding import compress, expand, quantise
-from maggan.networks.generator import Generator, initialise
+from maggan.networks.discriminator import discriminator
+from maggan.networks.generator import Generator
 from maggan.networks.judges import SmallFeatures
-from maggan.profiles import profile as get_profile
+from maggan.networks.layers import xavier
+from maggan.profiles import profile
 from maggan.regions import preserved_mask
 from maggan.train.memory import peak_bytes
 from maggan.train.run import Run
@@ -105,7 +105,7 @@ class Always:
 def started(config, device):
     """A run on one batch of drawn faces, of which only the step is of interest: nothing is written."""
     batch = Always(faces(config.batch, config.size))
-    return Run(config, Path("nowhere"), launch(device, precision=config.precision), batch, batch)
+    return Run(config, launch(device, precision=config.precision), batch)
 
 
 # What is timed in processes of its own, for how memory is kept cannot be undone within one.
@@ -120,13 +120,13 @@ def work_of(way, device):
     if way in EVALUATION:
         if way == "given back":
             parallel.keep_freed_memory = lambda: None
-        profile, config = get_profile("drawn64"), resolve("maggan", "drawn64")
-        generator = Generator(config).eval()
-        networks = {kind: judges.build(kind, profile).eval() for kind in ("classifier", "features")}
-        batch, fabric = Always(faces(evaluate.FACES_AT_ONCE, profile.size)), launch(device)
-        return lambda: evaluate.measure_faces("maggan", generator, batch, SimpleNamespace(**networks), None, fabric)
+        drawn64 = profile("drawn64")
+        generator = Generator(resolve("maggan", drawn64)).eval()
+        networks = {kind: weights.judge_of(kind, drawn64).eval() for kind in ("classifier", "features")}
+        batch, fabric = Always(faces(protocol.FACES_AT_ONCE, drawn64.size)), launch(device)
+        return lambda: protocol.measure_faces("maggan", generator, batch, SimpleNamespace(**networks), None, fabric)
     # on two CPU cores channels_last made an iteration of these widths slower when it was tried, 3.6 s against 3.4 s
-    config = resolve("maggan", "celeba128", batch=STEP_FACES, critic_steps=1, channels_last=device == "cuda")
+    config = resolve("maggan", profile("celeba128"), batch=STEP_FACES, critic_steps=1, channels_last=device == "cuda")
     if way == "maggan":
         return started(config, device).step
     if way == ITERATION[2]:
@@ -174,7 +174,7 @@ def training_iteration(device):
 
 def kept_memory(device):
     """A batch of an evaluation whose process keeps freed memory, against one that gives it back to the system."""
-    what = f"evaluation of {evaluate.FACES_AT_ONCE} faces of 64 px"
+    what = f"evaluation of {protocol.FACES_AT_ONCE} faces of 64 px"
     ours, other = in_processes(EVALUATION, "cpu")
     return Line(what, EVALUATION[0], ours, EVALUATION[1], other)
 
@@ -188,11 +188,11 @@ LEVERS = {
 
 def lever(name, device):
     """A training iteration with one of the levers, against without any."""
-    profile = "celeba128" if device == "cuda" else "drawn64"
-    plain = resolve("maggan", profile, critic_steps=1, precision="32", fused=False, channels_last=False)
+    at = profile("celeba128" if device == "cuda" else "drawn64")
+    plain = resolve("maggan", at, critic_steps=1, precision="32", fused=False, channels_last=False)
     ways = replace(plain, **LEVERS[name]), plain
     with_it, without = seconds(*(started(way, device).step for way in ways), calls=20)
-    return Line(f"training iteration of {profile}", name, with_it, f"without {name}", without)
+    return Line(f"training iteration of {at.name}", name, with_it, f"without {name}", without)
 
 
 def levers(device):
@@ -204,7 +204,7 @@ def levers(device):
 
 def memory_levers(device):
     """What a training iteration of 512 px holds in memory, rehearsed: recomputing, and the batch in two pieces."""
-    config = resolve("maggan", "celeba512", recompute=False)
+    config = resolve("maggan", profile("celeba512"), recompute=False)
     plain = peak_bytes(config)
     for name, setting in {"recompute": {"recompute": True}, "accumulate 2": {"accumulate": 2}}.items():
         with_it = peak_bytes(replace(config, **setting))
@@ -217,7 +217,7 @@ class Straightforward:
     def __init__(self, config, batch, device):
         torch.manual_seed(0)
         self.config, self.batch = config, batch
-        self.G, self.D = (net.apply(initialise).to(device) for net in (Generator(config), discriminator(config)))
+        self.G, self.D = (net.apply(xavier).to(device) for net in (Generator(config), discriminator(config)))
         self.optimisers = [torch.optim.Adam(net.parameters(), lr=2e-4, betas=(0.5, 0.999)) for net in (self.G, self.D)]
 
     def step(self):
@@ -247,9 +247,9 @@ class Straightforward:
 
 def thirteen_edits(device):
     """All single flips of faces from one encoding, against 13 full passes."""
-    config = resolve("maggan", "celeba128")
+    config = resolve("maggan", profile("celeba128"))
     torch.manual_seed(0)
-    G = Generator(config).apply(initialise).to(device, memory_format=torch.channels_last)
+    G = Generator(config).apply(xavier).to(device, memory_format=torch.channels_last)
     x, parts, attributes = (tensor.to(device) for tensor in faces(2, STEP_SIZE))
     flips = single_flips(attributes)
     lively(G, x, flips[:, 0], parts)
@@ -299,7 +299,7 @@ def fid(device):
     torch.manual_seed(0)
     real = draw(range(FID_FACES), 64).images
     edits = draw(range(10_000, 10_000 + FID_FACES), 64, decorrelate=True).images
-    real, edits = (to_uint8(images * 0.5 + 0.5).float() / 127.5 - 1 for images in (real, edits))
+    real, edits = (from_levels(to_levels(images * 0.5 + 0.5)) for images in (real, edits))
     network = lively(SmallFeatures(64).to(device), real[:64].to(device))
     network.hidden.weight.data *= 10  # distances of the order that trained features have
 
@@ -347,13 +347,13 @@ def side_by_side(device):
 
 
 def importing(device):
-    """Importing the package, against PyTorch alone, which it needs."""
+    """Importing what names the attributes, against PyTorch alone, which that needs; `maggan` itself imports nothing."""
 
     def run(what):
         return lambda: subprocess.run([sys.executable, "-c", f"import {what}"], check=True)
 
-    ours, other = seconds(run("maggan"), run("torch"))
-    return Line("importing", "maggan", ours, "torch", other)
+    ours, other = seconds(run("maggan.attributes"), run("torch"))
+    return Line("importing", "maggan.attributes", ours, "torch", other)
 
 
 BENCHMARKS = (

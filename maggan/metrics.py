@@ -22,7 +22,7 @@ def mre_of_flips(images, edits, parts, attributes, table="paper"):
     attributes (B, 13) of the source in {0, 1}. Returns (B, 13), means over pixels and colour channels.
     """
     preserved = preserved_of_flips(parts, attributes, table)
-    return preserved_change(images.unsqueeze(1), edits, preserved).mean(dim=(2, 3, 4))
+    return preserved_change(edits, images.unsqueeze(1), preserved).mean(dim=(2, 3, 4))
 
 
 def preserved_of_flips(parts, attributes, table="paper"):

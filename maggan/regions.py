@@ -55,7 +55,7 @@ def spatial_condition(parts, att_diff, table="paper"):
 
 
 def preserved_change(x, edited, preserved):
-    """|M (x - edited)|: what changed where nothing should, the summand of eq. 2 and 3.
+    """|M (x - edited)|: what changed where nothing should, the summand of eq. 2 and 3; either image may go first.
 
     x, edited (..., 3, H, W), preserved (..., 1, H, W) in [0, 1]; returns (..., 3, H, W).
     """

@@ -45,9 +45,9 @@ def world_of(generator):
 def load(path, device="cpu"):
     """The network of a weights file or a run folder, in eval mode and frozen.
 
-    A generator has its `.config` and goes by the relation of its `.table`; a judge, an attribute classifier or a feature
-    network, gives logits of the attributes. Raises MagganError naming the file where it is missing, damaged, or made
-    for other attributes than this version's.
+    A generator has its `.config` and goes by the relation of its `.table`; a judge, which is an attribute classifier or
+    a feature network, gives logits of the attributes. Raises MagganError naming the file where it is missing, damaged,
+    or made for other attributes than this version's.
     """
     path = Path(path)
     file = path / "weights.safetensors" if path.is_dir() or not path.suffix else path

@@ -11,13 +11,14 @@ torch.set_num_threads(1)
 @pytest.fixture(scope="session")
 def drawn_smoke_faces(tmp_path_factory):
     """The faces of the smoke profile, drawn once a session."""
-    from maggan.data.faces import SPLITS, prepare
+    from maggan.data import SPLITS, prepare
+    from maggan.profiles import profile
 
     root = tmp_path_factory.mktemp("faces")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MAGGAN_RUNS", str(root))
         for split in SPLITS:
-            prepare("smoke", split, workers=1)
+            prepare(profile("smoke"), split, workers=1)
     return root / "smoke" / "faces"
 
 

@@ -17,8 +17,9 @@ from PIL import Image
 from maggan.attributes import ATTRIBUTES
 from maggan.basics.errors import MagganError, cli
 from maggan.celeba import align as module
-from maggan.celeba.align import COLUMNS, align, align_photos, face_square, main, read_landmarks
+from maggan.celeba.align import COLUMNS, align, align_photos, face_square, read_landmarks
 from maggan.celeba.reader import CelebA
+from maggan.commands.align import main
 
 # Eyes 60 px apart, their middle 70 px above that of the mouth, so half a side is 1.8 * 70 = 126 px: eyes and mouth say
 # more than the eyes' 2 * 60. With a square of 252 px, a pixel stays a pixel.

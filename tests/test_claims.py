@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from maggan.evaluate import Results
 from maggan.profiles import profile
 from maggan.report import claims
 from maggan.variants import VARIANTS
@@ -44,12 +45,17 @@ def results(tmp_path, monkeypatch):
     return tmp_path
 
 
+def of(name="drawn64"):
+    """What lies on the disk of a profile now."""
+    return Results(profile(name))
+
+
 def verdicts(name):
-    return {each["number"]: each["verdict"] for each in claims.judge(name)}
+    return {each["number"]: each["verdict"] for each in claims.judge(of(name))}
 
 
 def test_there_are_18_and_none_is_judged_without_runs(results):
-    judged = claims.judge("drawn64")
+    judged = claims.judge(of())
     assert [each["number"] for each in judged] == list(range(1, 19))
     assert {each["verdict"] for each in judged} == {"not run"}
     assert judged[0]["numbers"] == "make row ROW=stgan-mre PROFILE=drawn64"
@@ -115,7 +121,7 @@ def test_sizes_and_peers(results):
     judged = verdicts("drawn128")
     assert judged[12] == judged[13] == judged[14] == "not supported"
     save(results / "drawn1024" / "metrics", {"maggan": table1[0]})
-    assert claims.judge("drawn1024")[11]["numbers"] == "there is no profile 2 times the size of drawn1024"
+    assert claims.judge(of("drawn1024"))[11]["numbers"] == "there is no profile 2 times the size of drawn1024"
 
 
 @pytest.mark.parametrize(
@@ -141,6 +147,6 @@ def test_intervals_of_differences_and_ratios():
 
 def test_the_page_counts_verdicts_and_shows_numbers(results):
     save(results / "drawn64" / "metrics", PAPER)
-    text = claims.write_claims(profile("drawn64")).read_text()
+    text = claims.write_claims(of()).read_text()
     assert "10 supported" in text and "8 not run" in text and "ratio 0.3075" in text
     assert text.count("\n| ") == 18

@@ -6,20 +6,22 @@
 import pytest
 import torch
 from lightning_fabric import Fabric
-from maggan.systems.registry import SYSTEMS, build_generator
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from maggan.attributes import ATTRIBUTES, PARTS, released_flips
-from maggan.data.faces import Batch
-from maggan.drawnfaces.paint import draw_flipped
+from maggan.data import Batch
+from maggan.drawnfaces import draw_flipped
 from maggan.evaluate import judges
 from maggan.evaluate import protocol as evaluate
-from maggan.networks.judges import FeatureNetwork
+from maggan.networks.judges import FEATURES
 from maggan.profiles import profile
+from maggan.systems import build_generator
 from maggan.train.memory import Rehearsal
 from maggan.variants import ROWS, resolve
+from maggan.weights import judge_of
 
+SMOKE = profile("smoke")
 ELSEWHERE = torch.device("meta")
 MOVES = {"_to_copy", "copy_", "index", "_index_put_impl_", "index_put_"}  # these may bring something from the CPU
 
@@ -61,9 +63,9 @@ def elsewhere(monkeypatch):
 
 @pytest.mark.parametrize("row", ROWS)
 def test_a_training_iteration_stays_on_its_device(row, elsewhere):
-    run = RunElsewhere(resolve(row, "smoke"))
+    run = RunElsewhere(resolve(row, SMOKE))
     with OneDevice():
-        parts = SYSTEMS[run.config.system].step(run)
+        parts = run.system.step(run)
     assert {part.device for part in parts.values()} == {ELSEWHERE}
     networks = [network for network, _ in (run.g, run.d)]
     assert all(p.grad.device == ELSEWHERE for net in networks for p in net.parameters() if p.grad is not None)
@@ -71,19 +73,19 @@ def test_a_training_iteration_stays_on_its_device(row, elsewhere):
 
 @pytest.mark.parametrize("levers", [dict(recompute=True), dict(accumulate=2)], ids=str)
 def test_so_do_recomputed_and_accumulated_ones(levers, elsewhere):
-    run = RunElsewhere(resolve("maggan-multilevel", "smoke", **levers))
+    run = RunElsewhere(resolve("maggan-multilevel", SMOKE, **levers))
     with OneDevice():
-        parts = SYSTEMS[run.config.system].step(run)
+        parts = run.system.step(run)
     assert {part.device for part in parts.values()} == {ELSEWHERE}
 
 
 @torch.inference_mode()
 @pytest.mark.parametrize("row", ROWS)
 def test_an_evaluation_stays_on_its_device(row):
-    smoke, side = profile("smoke"), profile("smoke").size
+    side = SMOKE.size
     with ELSEWHERE:
-        generator = build_generator(resolve(row, "smoke"))
-        classifier, features = (judges.build(name, smoke).eval() for name in judges.Judges._fields)
+        generator = build_generator(resolve(row, SMOKE))
+        classifier, features = (judge_of(name, SMOKE).eval() for name in judges.Judges._fields)
         batch = Batch(torch.empty(4, 3, side, side), torch.empty(4, len(PARTS), side, side), torch.empty(4, 13))
     with OneDevice():
         edits = evaluate.flipped(generator, batch, 1.5)
@@ -96,7 +98,7 @@ def test_an_evaluation_stays_on_its_device(row):
 
 def test_judges_learn_and_look_on_their_device():
     with ELSEWHERE:
-        network = FeatureNetwork["inception"](128)
+        network = FEATURES["inception"](128)
         images = torch.empty(2, 3, 128, 128)
     with OneDevice():
         seen = judges.augmented(images, torch.Generator().manual_seed(0))

@@ -5,17 +5,18 @@ from itertools import combinations
 import numpy as np
 import pytest
 import torch
-from maggan.systems.registry import build_generator
 
 from maggan import losses
 from maggan.attributes import ATTRIBUTES, attribute_index, read_relations, relation_matrices
 from maggan.basics.errors import MagganError
+from maggan.evaluate import Results
 from maggan.evaluate.protocol import HAT_SHARE, load_row
 from maggan.profiles import profile
 from maggan.regions import preserved_mask
 from maggan.report import architecture, diagrams
 from maggan.report.figures import pixels
-from maggan.train.loop import train
+from maggan.systems import build_generator
+from maggan.train import train
 from maggan.variants import resolve
 
 SMOKE = profile("smoke")
@@ -40,9 +41,9 @@ def images(figure):
 @pytest.mark.parametrize(("levels", "width"), [(2, 6), (4, 10)])
 def test_fig3_prints_the_shapes_of_the_network_that_runs(levels, width, condition):
     settings = {"levels": levels, "width": width, "spade_condition": condition}
-    figure = architecture.fig3(SMOKE, **settings)
+    figure = architecture.fig3(Results(SMOKE), **settings)
     said = texts(figure)
-    G = build_generator(resolve("maggan", "smoke", **settings)).eval()
+    G = build_generator(resolve("maggan", SMOKE, **settings)).eval()
     encoded = G.encode(torch.zeros(1, 3, 32, 32), torch.full((1, 19, 32, 32), 1 / 19))
     for i, feature in enumerate(G.encoder(torch.zeros(1, 3, 32, 32)), 1):
         assert f"$E_{i}$\n{'×'.join(map(str, feature.shape[1:]))}" in said
@@ -62,7 +63,7 @@ def test_fig3_prints_the_shapes_of_the_network_that_runs(levels, width, conditio
 
 def test_fig3_of_a_large_profile_allocates_nothing_and_keeps_the_relation_table():
     read_relations.cache_clear()
-    figure = architecture.fig3(profile("celeba1024"))
+    figure = architecture.fig3(Results(profile("celeba1024")))
     assert "$E_5$\n1024×32×32" in texts(figure) and len(boxes(figure, "STU")) == 4
     assert relation_matrices()[0].sum() > 0  # "meta" has no numbers to read
 
@@ -70,7 +71,7 @@ def test_fig3_of_a_large_profile_allocates_nothing_and_keeps_the_relation_table(
 @pytest.mark.parametrize("settings", [{}, {"spade_condition": "stu"}, {"levels": 2}, {"variant": "stgan"}])
 @pytest.mark.parametrize("name", ["smoke", "celeba256"])
 def test_fig3_has_no_text_over_another_or_out_of_its_box(name, settings):
-    figure = architecture.fig3(profile(name), **settings)
+    figure = architecture.fig3(Results(profile(name)), **settings)
     page = figure.bbox
     shown = [(text, text.get_window_extent()) for text in figure.axes[0].texts]
     for text, extent in shown:
@@ -87,14 +88,14 @@ def test_fig3_has_no_text_over_another_or_out_of_its_box(name, settings):
 
 def test_fig4_names_the_command_where_the_row_is_not_trained(runs):
     with pytest.raises(MagganError, match="python -m maggan.train maggan smoke") as error:
-        diagrams.fig4(SMOKE)
+        diagrams.fig4(Results(SMOKE))
     assert "\n" not in str(error.value)
 
 
 def test_fig4_writes_the_losses_of_the_face_it_shows(runs):
     train("maggan", "smoke", iterations=2)
     changes = ("Bald", "Pale_Skin")
-    figure = diagrams.fig4(SMOKE, changes)
+    figure = diagrams.fig4(Results(SMOKE), changes)
     said, shown = texts(figure), [np.asarray(image.get_array()) for image in figure.axes[0].images]
     assert len(shown) == 6 * len(changes) + 3
     _, (x, parts, attributes) = diagrams.face_with_hat(SMOKE)
@@ -125,7 +126,7 @@ def test_the_face_of_fig4_is_the_first_with_a_hat_else_the_first(runs, monkeypat
 
 @pytest.mark.parametrize(("levels", "seed"), [(None, 0), (None, 1), (1, 0)])
 def test_fig5_outlines_the_patch_that_the_view_shows(runs, levels, seed):
-    figure = diagrams.fig5(SMOKE, levels, face=1, seed=seed)
+    figure = diagrams.fig5(Results(SMOKE), levels, face=1, seed=seed)
     shown, count = images(figure), levels or 2
     for number in range(1, count + 1):
         face, view = (np.asarray(shown[f"{name} {number}"].get_array()) for name in ("face", "view"))
@@ -141,4 +142,4 @@ def test_fig5_outlines_the_patch_that_the_view_shows(runs, levels, seed):
 
 def test_fig5_refuses_levels_that_leave_too_little(runs):
     with pytest.raises(MagganError, match="critic_levels 4"):
-        diagrams.fig5(SMOKE, levels=4)
+        diagrams.fig5(Results(SMOKE), levels=4)

@@ -1,28 +1,27 @@
 """The command that edits a face, and the networks that come with the package."""
 
-from dataclasses import asdict
-
 import numpy as np
 import pytest
 import torch
-from maggan.systems.registry import build_generator
 from PIL import Image, ImageCms
 from torchvision.transforms.functional import to_pil_image
 
+import maggan
+from maggan import pretrained, weights
 from maggan.attributes import ATTRIBUTES, PARTS, released_flips, single_flips
 from maggan.basics.errors import MagganError
 from maggan.basics.images import as_picture
-from maggan.basics.weights import save_weights
-from maggan.drawnfaces.paint import draw
-from maggan.editor import files as edit
-from maggan.editor.editor import Editor
-from maggan.evaluate.judges import build
-from maggan.pretrained import pretrained
+from maggan.commands.edit import main
+from maggan.drawnfaces import draw
+from maggan.editor import Editor, files
+from maggan.pretrained import shipping
 from maggan.profiles import profile
 from maggan.regions import preserved_mask
-from maggan.train.loop import train
+from maggan.systems import build_generator
+from maggan.train import train
 from maggan.variants import resolve
-from maggan.weights import load_generator
+
+SMOKE = profile("smoke")
 
 
 @pytest.fixture(scope="module")
@@ -37,10 +36,10 @@ def face():
 
 
 def test_what_comes_with_the_package_is_small_and_says_what_it_is():
-    files = [pretrained.path(name) for name in pretrained.NETWORKS]
-    assert sum(file.stat().st_size for file in files) <= pretrained.AT_MOST
+    found = [pretrained.path(name) for name in pretrained.NETWORKS]
+    assert sum(file.stat().st_size for file in found) <= shipping.AT_MOST
     for row in ("stgan", "maggan"):
-        _, config = load_generator(pretrained.path(row))
+        config = maggan.load(pretrained.path(row)).config
         assert (config.variant, config.profile, config.size) == (row, "drawn64", 64)
     with pytest.raises(MagganError, match="did you mean 'maggan'"):
         pretrained.path("magan")
@@ -51,7 +50,7 @@ def test_its_edits_are_edits(row, editor):
     """The classifier that comes along reads most flips in the edits; MagGAN's leave the rest alone."""
     drawn = draw(range(900, 924), 64)
     with torch.inference_mode():
-        generator = load_generator(pretrained.path(row))[0]
+        generator = maggan.load(pretrained.path(row))
         edits = generator.edits(drawn.images, released_flips(drawn.attributes, 1.5), drawn.parts)  # (B, 13, 3, S, S)
         seen = torch.stack([editor.classifier(edits[:, i])[:, i] > 0 for i in range(13)], 1)
     assert (seen != drawn.attributes.bool()).float().mean() > 0.6
@@ -70,14 +69,14 @@ def test_its_classifier_reads_drawn_faces(editor):
 
 
 def test_weights_are_shipped_at_half_their_bits(runs, tmp_path, monkeypatch):
-    monkeypatch.setattr("maggan.pretrained.load_judges", lambda profile: _Judges(build("classifier", profile)))
+    monkeypatch.setattr(shipping, "load_judges", lambda profile: _Judges(weights.judge_of("classifier", profile)))
     for row in ("stgan", "maggan"):
-        train(row, "smoke", iterations=3)
-    size = pretrained.ship("smoke", folder=tmp_path)
+        train(row, SMOKE, iterations=3)
+    size = shipping.ship(SMOKE, folder=tmp_path)
     assert size == sum(file.stat().st_size for file in tmp_path.glob("*.safetensors"))
     places = runs / "smoke" / "maggan-seed0", tmp_path / "maggan.safetensors"
-    (whole, config), (half, same) = map(load_generator, places)
-    assert config == same
+    whole, half = map(maggan.load, places)
+    assert whole.config == half.config
     for name, tensor in whole.state_dict().items():
         rounded = half.state_dict()[name]
         assert rounded.dtype == tensor.dtype and torch.equal(rounded, tensor.to(torch.float16).to(tensor.dtype))
@@ -91,7 +90,7 @@ class _Judges:
 def test_weights_of_photos_are_not_shipped(tmp_path):
     assert profile("celeba64").world == "celeba"
     with pytest.raises(MagganError, match="not for shipping"):
-        pretrained.ship("celeba64", folder=tmp_path)
+        shipping.ship(profile("celeba64"), folder=tmp_path)
     assert not list(tmp_path.iterdir())
 
 
@@ -143,11 +142,11 @@ def test_a_relation_table_of_ones_own(editor, face):
 
 
 def test_a_drawn_face_from_the_command_line(tmp_path, capsys):
-    edit.main(["--drawn", "7", "--set", "Blond_Hair=1", "--out", str(tmp_path / "a.png")])
+    main(["--drawn", "7", "--set", "Blond_Hair=1", "--out", str(tmp_path / "a.png")])
     told = capsys.readouterr().out.splitlines()
     assert told[-1] == f"written: {tmp_path / 'a.png'}"
     assert Image.open(tmp_path / "a.png").size == (64, 64)
-    edit.main(["--drawn", "7", "--set", "Blond_Hair=1", "--strength", "0", "--out", str(tmp_path / "b.png")])
+    main(["--drawn", "7", "--set", "Blond_Hair=1", "--strength", "0", "--out", str(tmp_path / "b.png")])
     assert (tmp_path / "a.png").read_bytes() != (tmp_path / "b.png").read_bytes()
 
 
@@ -178,7 +177,7 @@ def test_mistakes_are_told_in_one_line(arguments, told, tmp_path, monkeypatch):
     Image.new("RGB", (80, 80), "grey").save(tmp_path / "grey.png")
     arguments = [argument.format(here=tmp_path) for argument in arguments]
     with pytest.raises(MagganError, match=told) as error:
-        edit.main([*arguments, "--out", str(tmp_path / "out.png")])
+        main([*arguments, "--out", str(tmp_path / "out.png")])
     assert "\n" not in str(error.value) and not (tmp_path / "out.png").exists()
 
 
@@ -194,23 +193,23 @@ def test_the_file_to_write_is_looked_at_before_anything_is_loaded(out, told, tmp
     (tmp_path / "link.png").symlink_to(tmp_path / "grey.png")
     before = {file.name for file in tmp_path.iterdir()}
     if len(out) < 100:  # no look can tell how long a name may be
-        monkeypatch.setattr("maggan.edit.Editor.load", lambda *args, **options: pytest.fail("loaded"))
+        monkeypatch.setattr("maggan.editor.Editor.load", lambda *args, **options: pytest.fail("loaded"))
     what = [str(tmp_path / "grey.png")] if "photo" in told else ["--drawn", "7"]
     with pytest.raises(MagganError, match=told) as error:
-        edit.main([*what, "--set", "Bald=1", "--out", str(tmp_path / out)])
+        main([*what, "--set", "Bald=1", "--out", str(tmp_path / out)])
     assert "\n" not in str(error.value) and {file.name for file in tmp_path.iterdir()} == before
 
 
 def test_what_cannot_be_written_is_one_line(tmp_path):
     with pytest.raises(MagganError, match="long.webp: cannot be written") as told:
-        edit.write(Image.new("RGB", (17_000, 1)), tmp_path / "long.webp")
+        files.write(Image.new("RGB", (17_000, 1)), tmp_path / "long.webp")
     assert "\n" not in str(told.value) and not list(tmp_path.iterdir())
 
 
 def test_kinds_that_change_every_pixel_are_told(tmp_path, face):
     picture = face[0].resize((256, 256))
-    assert edit.write(picture, tmp_path / "a.png") == []
-    (jpeg,), (webp,) = (edit.write(picture, tmp_path / name) for name in ("a.jpg", "a.webp"))
+    assert files.write(picture, tmp_path / "a.png") == []
+    (jpeg,), (webp,) = (files.write(picture, tmp_path / name) for name in ("a.jpg", "a.webp"))
     assert jpeg.startswith("JPEG changes every pixel a little") and webp.startswith("WebP changes every pixel")
     with Image.open(tmp_path / "a.jpg") as saved:
         assert saved.layer[0][1:3] == (1, 1)  # colours in full
@@ -221,13 +220,13 @@ def test_kinds_that_change_every_pixel_are_told(tmp_path, face):
 
 
 def test_the_last_named_of_a_change_is_the_last():
-    changes = edit.changes_of(["Blond_Hair=1", "Black_Hair=1", "Blond_Hair=0.5"])
+    changes = files.changes_of(["Blond_Hair=1", "Black_Hair=1", "Blond_Hair=0.5"])
     assert list(changes.items()) == [("Black_Hair", 1), ("Blond_Hair", 0.5)]
 
 
 def test_a_drawn_face_is_edited_as_asked_and_told(tmp_path, capsys, editor):
     def written(*arguments):
-        edit.main(["--drawn", "7", "--set", "Eyeglasses=1", *arguments, "--out", str(tmp_path / "a.png")])
+        main(["--drawn", "7", "--set", "Eyeglasses=1", *arguments, "--out", str(tmp_path / "a.png")])
         return Image.open(tmp_path / "a.png").tobytes()
 
     drawn = draw([7], 64)
@@ -239,10 +238,10 @@ def test_a_drawn_face_is_edited_as_asked_and_told(tmp_path, capsys, editor):
     assert capsys.readouterr().out.splitlines() == [f"written: {tmp_path / 'a.png'}"] * 3
     hair = next(name for name in ("Black_Hair", "Brown_Hair", "Blond_Hair") if had[ATTRIBUTES.index(name)])
     other = next(name for name in ("Black_Hair", "Brown_Hair", "Blond_Hair") if name != hair)
-    edit.main(["--drawn", "7", "--set", f"{other}=1", "--out", str(tmp_path / "a.jpg")])
+    main(["--drawn", "7", "--set", f"{other}=1", "--out", str(tmp_path / "a.jpg")])
     told = capsys.readouterr().out.splitlines()
     assert told[0] == f"{other} takes the place of {hair}." and told[1].startswith("JPEG changes") and len(told) == 3
-    edit.main(["--drawn", "7", "--set", f"{other}=1", "--strength", "0", "--out", str(tmp_path / "b.png")])
+    main(["--drawn", "7", "--set", f"{other}=1", "--strength", "0", "--out", str(tmp_path / "b.png")])
     assert capsys.readouterr().out.splitlines() == [f"written: {tmp_path / 'b.png'}"]
     assert Image.open(tmp_path / "b.png").tobytes() == editor.edit(picture, {}, 1, parts, had).tobytes()
 
@@ -258,10 +257,10 @@ def photos(tmp_path, monkeypatch):
     """A folder of runs with untrained models of photos at 64 px, and at other sizes what only looks like one."""
     monkeypatch.setenv("MAGGAN_RUNS", str(tmp_path / "runs"))
     torch.manual_seed(0)
-    config = resolve("stgan", "celeba64")
+    config = resolve("stgan", profile("celeba64"))
     file = tmp_path / "runs" / "celeba64" / "maggan-seed0" / "weights.safetensors"
     file.parent.mkdir(parents=True)
-    save_weights(file, build_generator(config), config=asdict(config))
+    weights.save(file, build_generator(config))
     noise = np.random.default_rng(0).integers(0, 256, (9, 12, 3), np.uint8)
     photo = Image.fromarray(noise).resize((200, 240), Image.Resampling.BICUBIC)
     photo.save(tmp_path / "photo.png")
@@ -280,8 +279,8 @@ class LeftIsCloth(torch.nn.Module):
 
 
 def test_a_photo_is_edited_as_asked(photos, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("maggan.editor.find_eyes", lambda photo: ((80, 100), (130, 100)))
-    monkeypatch.setattr("maggan.parser.load_parser", lambda path, device: LeftIsCloth().eval())
+    monkeypatch.setattr("maggan.editor.editor.find_eyes", lambda photo: ((80, 100), (130, 100)))
+    monkeypatch.setattr("maggan.editor.editor.load_parser", lambda path, device: LeftIsCloth().eval())
     model = tmp_path / "runs" / "celeba64" / "maggan-seed0"
     mine = Editor.load(model, parser="parser.pth")
     seen = set()
@@ -290,7 +289,7 @@ def test_a_photo_is_edited_as_asked(photos, tmp_path, monkeypatch, capsys):
         (["--blend"], {"blending": True}), (["--strength", "0"], {"strength": 0}),
     ):  # fmt: skip
         out = tmp_path / "out.png"
-        edit.main([str(tmp_path / "photo.png"), "--set", "Pale_Skin=1", "--parser", "parser.pth", *arguments,
+        main([str(tmp_path / "photo.png"), "--set", "Pale_Skin=1", "--parser", "parser.pth", *arguments,
                    "--out", str(out)])  # fmt: skip
         expected = mine.edit_photo(photos, {"Pale_Skin": 1}, **options).result
         assert Image.open(out).tobytes() == expected.tobytes()
@@ -300,17 +299,17 @@ def test_a_photo_is_edited_as_asked(photos, tmp_path, monkeypatch, capsys):
 
 
 def test_what_is_done_with_a_photo_is_told(photos, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("maggan.parser.load_parser", lambda path, device: LeftIsCloth().eval())
+    monkeypatch.setattr("maggan.editor.editor.load_parser", lambda path, device: LeftIsCloth().eval())
     parser = tmp_path / "runs" / "parser" / "parser.safetensors"
     parser.parent.mkdir()
     parser.touch()
     call = [str(tmp_path / "photo.png"), "--set", "Blond_Hair=1", "--out", str(tmp_path / "out.webp")]
-    edit.main([*call, "--eyes", "120,110,88,110", "--model", str(tmp_path / "runs" / "celeba64" / "maggan-seed0")])
+    main([*call, "--eyes", "120,110,88,110", "--model", str(tmp_path / "runs" / "celeba64" / "maggan-seed0")])
     told = capsys.readouterr().out.splitlines()
     starts = ["Nothing was released for Blond_Hair: it is not known", "These eyes turn the face",
               f"The face was parsed by {parser}", "WebP changes", "written"]  # fmt: skip
     assert all(sentence.startswith(start) for sentence, start in zip(told, starts, strict=True))
-    edit.main([*call, "--eyes", "88,110,120,110"])
+    main([*call, "--eyes", "88,110,120,110"])
     assert not any("parsed by" in sentence for sentence in capsys.readouterr().out.splitlines())
 
 
@@ -319,7 +318,7 @@ def test_the_profile_of_colours_is_written(photos, tmp_path):
     photos.save(tmp_path / "wide.png", icc_profile=profile)
     for kind in ("png", "jpg", "webp"):
         for source, kept in (("wide", profile), ("photo", None)):
-            edit.edit_file(tmp_path / f"{source}.png", {"Young": 1}, tmp_path / f"out.{kind}", eyes=EYES)
+            files.edit_file(tmp_path / f"{source}.png", {"Young": 1}, tmp_path / f"out.{kind}", eyes=EYES)
             with Image.open(tmp_path / f"out.{kind}") as written:
                 assert written.info.get("icc_profile") == kept
 
@@ -330,9 +329,9 @@ def test_the_largest_model_of_photos_is_taken(tmp_path, monkeypatch):
     for name in made:
         (tmp_path / name / "maggan-seed0").mkdir(parents=True)
     with pytest.raises(MagganError, match="no model of photos"):
-        edit.photo_model()
+        files.photo_model()
     for name in made:
         (tmp_path / name / "maggan-seed0" / "weights.safetensors").touch()
-    assert edit.photo_model() == tmp_path / "celeba1024" / "maggan-seed0"
+    assert files.photo_model() == tmp_path / "celeba1024" / "maggan-seed0"
     (tmp_path / "celeba1024" / "maggan-seed0" / "weights.safetensors").unlink()
-    assert edit.photo_model() == tmp_path / "celeba512" / "maggan-seed0"
+    assert files.photo_model() == tmp_path / "celeba512" / "maggan-seed0"

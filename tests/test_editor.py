@@ -5,29 +5,30 @@ import io
 import numpy as np
 import pytest
 import torch
-from maggan.systems.registry import build_generator
 from PIL import Image
 from torchvision.transforms.functional import to_pil_image
 
 import maggan
+from maggan import pretrained, weights
 from maggan.basics.errors import MagganError
-from maggan.basics.weights import save_weights
-from maggan.data.faces import open_faces
-from maggan.evaluate.judges import build
+from maggan.data import open_faces
 from maggan.profiles import profile
-from maggan.train.loop import train
+from maggan.systems import build_generator
+from maggan.train import train
 from maggan.variants import resolve
+
+SMOKE = profile("smoke")
 
 
 @pytest.fixture
 def face(runs):
-    batch = open_faces("smoke", "test").batch([0])
+    batch = open_faces(SMOKE, "test").batch([0])
     return to_pil_image(batch.images[0] * 0.5 + 0.5), batch.parts[0]
 
 
 def test_an_edit_changes_what_is_asked_and_its_size_is_the_rows(face):
     image, parts = face
-    editor = maggan.Editor.load(train("maggan", "smoke", iterations=2))
+    editor = maggan.Editor.load(train("maggan", SMOKE, iterations=2))
     edited = editor.edit(image, {"Blond_Hair": +1, "Bangs": -1}, parts=parts)
     assert isinstance(edited, Image.Image) and edited.size == (32, 32) and edited.mode == "RGB"
     assert edited.tobytes() != editor.edit(image, {}, parts=parts).tobytes()
@@ -39,18 +40,18 @@ def test_blending_keeps_the_source_where_nothing_may_change(face):
     image, parts = face
     hat = torch.zeros_like(parts)
     hat[maggan.PARTS.index("hat")] = 1  # never editable, so the whole picture is preserved
-    editor = maggan.Editor.load(train("stgan", "smoke", iterations=2))
+    editor = maggan.Editor.load(train("stgan", SMOKE, iterations=2))
     assert editor.edit(image, {"Bald": 1}, parts=hat, blending=True).tobytes() == image.tobytes()
 
 
 def test_any_size_and_mode_will_do(face):
-    editor = maggan.Editor.load(train("stgan", "smoke", iterations=2))
+    editor = maggan.Editor.load(train("stgan", SMOKE, iterations=2))
     assert editor.edit(Image.new("L", (70, 50)), {"Young": -1}).size == (32, 32)
 
 
 def test_what_is_missing_is_said_in_one_line(face):
     image, parts = face
-    editor = maggan.Editor.load(train("maggan", "smoke", iterations=2))
+    editor = maggan.Editor.load(train("maggan", SMOKE, iterations=2))
     with pytest.raises(MagganError, match=r"guided by masks: .*parts=draw\(\[seed\], size\).parts\[0\]"):
         editor.edit(image, {"Bald": 1})
     with pytest.raises(MagganError, match="unknown attribute 'Blond': did you mean 'Blond_Hair'"):
@@ -89,8 +90,8 @@ class RedIsSkin(torch.nn.Module):
 def untrained(row="stgan", name="celeba64", **more):
     """An editor with a profile's generator as it starts, the same every time."""
     torch.manual_seed(0)
-    config = resolve(row, name)
-    return maggan.Editor(build_generator(config).eval().requires_grad_(False), config, **more)
+    config = resolve(row, profile(name))
+    return maggan.Editor(build_generator(config).eval().requires_grad_(False), **more)
 
 
 @pytest.fixture
@@ -280,15 +281,25 @@ def test_what_is_no_weights_file_is_not_to_be_deleted(tmp_path, monkeypatch):
         maggan.Editor.load(tmp_path / "runs" / "b.safetensors")
 
 
-def test_a_classifier_that_is_named_is_taken_or_said_to_be_missing(tmp_path, monkeypatch):
-    from maggan.pretrained import pretrained
+def test_weights_of_another_kind_or_world_are_one_line(tmp_path):
+    with pytest.raises(MagganError, match="classifier.safetensors: is a judge, no generator; name a run folder"):
+        maggan.Editor.load(pretrained.path("classifier"))
+    with pytest.raises(MagganError, match="stgan.safetensors: is a generator, no classifier; name the one"):
+        maggan.Editor.load(pretrained.path("maggan"), classifier=pretrained.path("stgan"))
+    generator = maggan.load(pretrained.path("maggan"))
+    generator.world = "drwan"
+    weights.save(tmp_path / "elsewhere.safetensors", generator)
+    with pytest.raises(MagganError, match="unknown world 'drwan': did you mean 'drawn'"):
+        maggan.Editor.load(tmp_path / "elsewhere.safetensors")
 
+
+def test_a_classifier_that_is_named_is_taken_or_said_to_be_missing(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     with pytest.raises(MagganError, match="no classifier here") as told:
         maggan.Editor.load(pretrained.path("maggan"), classifier="~/none.safetensors")
     assert "train the row" not in str(told.value)
     torch.manual_seed(1)
-    mine = build("classifier", profile("drawn64"))
-    save_weights(tmp_path / "mine.safetensors", mine)
+    mine = weights.judge_of("classifier", profile("drawn64"))
+    weights.save(tmp_path / "mine.safetensors", mine)
     loaded = maggan.Editor.load(pretrained.path("maggan"), classifier="~/mine.safetensors").classifier
     assert all(torch.equal(a, b) for a, b in zip(loaded.parameters(), mine.parameters(), strict=True))

@@ -7,8 +7,9 @@ import torch
 
 from maggan import metrics
 from maggan.attributes import ATTRIBUTES, PARTS
+from maggan.basics import paths
 from maggan.basics.errors import MagganError
-from maggan.data.faces import Faces
+from maggan.data import Faces
 from maggan.evaluate import protocol as evaluate
 from maggan.evaluate import summaries
 from maggan.evaluate.judges import Judges
@@ -206,7 +207,7 @@ def test_a_row_that_returns_no_numbers_is_refused(bench):
 
     with pytest.raises(MagganError, match="row stgan: .* is not a number"):
         evaluate.evaluate("stgan", bench, device="cpu", generator=Broken())
-    assert not evaluate.metrics_file("stgan", bench).exists()
+    assert not paths.metrics_file("stgan", bench).exists()
 
 
 def test_single_attributes_have_wilsons_interval(bench):
@@ -276,7 +277,7 @@ def test_true_edit_is_the_floor_over_the_faces_that_have_one(bench):
 
 
 def test_same_seed_twice_is_the_same_file_but_for_times(bench):
-    file = evaluate.metrics_file("stgan", bench)
+    file = paths.metrics_file("stgan", bench)
     texts = []
     for _ in range(2):
         evaluate.evaluate("stgan", bench, device="cpu", generator=Editor())
@@ -294,7 +295,7 @@ def test_fid_is_filled_in_where_clean_fid_is_installed(bench, monkeypatch):
         without.setattr(metrics, "frechet_of_statistics", missing)
         result = evaluate.evaluate("stgan", bench, device="cpu", generator=Editor())
         assert "fid" not in result["metrics"] and "clean-fid" in result["notes"][0]
-    file = evaluate.metrics_file("stgan", bench)
+    file = paths.metrics_file("stgan", bench)
     filled = summaries.add_fid(file)
     direct = evaluate.evaluate("stgan", bench, device="cpu", generator=Editor())
     assert filled["notes"] == direct["notes"] == []
@@ -326,9 +327,9 @@ def test_frechet_deviation_is_of_the_distance_that_clean_fid_gives():
 def test_rows_that_cannot_be_evaluated_say_what_to_do(bench, row, message):
     with pytest.raises(MagganError, match=message):
         evaluate.evaluate(row, bench, device="cpu")
-    assert not evaluate.metrics_file(row, bench).exists()
+    assert not paths.metrics_file(row, bench).exists()
 
 
 def test_photos_have_no_true_edit(bench):
     with pytest.raises(MagganError, match="needs drawn faces"):
-        evaluate.evaluate("true-edit", "celeba64", device="cpu")
+        evaluate.evaluate("true-edit", profile("celeba64"), device="cpu")

@@ -10,14 +10,15 @@ import pytest
 import torch
 
 from maggan.attributes import ATTRIBUTES, PARTS, attribute_index, single_flips
+from maggan.basics import paths
 from maggan.basics.errors import MagganError
-from maggan.basics.paths import ROOT
-from maggan.data.faces import open_faces
-from maggan.evaluate.learning import learning_file
-from maggan.evaluate.protocol import HAT_SHARE, metrics_file
+from maggan.data import open_faces
+from maggan.evaluate import Results
+from maggan.evaluate.protocol import HAT_SHARE
 from maggan.profiles import profile
 from maggan.report import figures, gallery, paperfigures
-from maggan.train.loop import train
+from maggan.train import train
+from maggan.variants import COLOURS
 
 SMOKE = profile("smoke")
 
@@ -28,7 +29,7 @@ def entry(value, n=100):
 
 def measured(slug, accuracy):
     """A metrics file in which attribute i has accuracy + i / 100."""
-    file = metrics_file(slug, SMOKE)
+    file = paths.metrics_file(slug, SMOKE)
     file.parent.mkdir(parents=True, exist_ok=True)
     keys = {"accuracy_1.5": 100, "accuracy_1.5_with_hat": 9, "accuracy_1.5_without_hat": 91}
     each = {name: {key: entry(accuracy + i / 100, n) for key, n in keys.items()} for i, name in enumerate(ATTRIBUTES)}
@@ -45,26 +46,31 @@ def bars(axes):
 
 def test_every_figure_of_the_paper_has_a_name():
     assert [f"fig{i}" for i in range(1, 10)] == list(gallery.FIGURES)[:9]
-    assert set(gallery.OF_FACES) <= set(gallery.FIGURES)
+
+
+def test_figures_of_faces_are_known_as_such():
+    """They show people where the faces are photos."""
+    of_faces = {name for name, drawing in gallery.FIGURES.items() if drawing.people}
+    assert of_faces == {"fig1", "fig2", "fig4", "fig5", "fig8", "fig9", "peers"}
 
 
 def test_an_unknown_figure_is_one_line_from_python_and_from_make(runs):
     with pytest.raises(MagganError, match="unknown figure 'fig66': did you mean 'fig6'"):
-        gallery.draw("fig66", "smoke")
+        gallery.draw("fig66", Results(SMOKE))
     command = [sys.executable, "-m", "maggan.gallery", "fig66", "smoke"]
-    said = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=dict(os.environ))
+    said = subprocess.run(command, capture_output=True, text=True, cwd=paths.ROOT, env=dict(os.environ))
     assert said.returncode == 2 and said.stderr.count("\n") == 1 and "did you mean 'fig6'" in said.stderr
 
 
 def test_figure_6_shows_each_attribute_and_the_mean_in_the_papers_order_and_colours(runs):
     for slug, accuracy in (("maggan", 0.8), ("stgan", 0.7), ("icgan", 0.2)):
         measured(slug, accuracy)
-    drawn = gallery.figure("fig6", "smoke")
+    drawn = gallery.figure("fig6", Results(SMOKE))
     found = bars(drawn.axes[0])
     assert list(found) == ["IcGAN", "STGAN", "MagGAN"]
     assert found["STGAN"] == pytest.approx([70 + i for i in range(13)] + [70])
     colours = [box.patches[0].get_facecolor() for box in drawn.axes[0].containers if hasattr(box, "patches")]
-    wanted = [figures.ROW_COLOURS[slug] for slug in ("icgan", "stgan", "maggan")]
+    wanted = [COLOURS[slug] for slug in ("icgan", "stgan", "maggan")]
     assert [tuple(np.round(colour[:3], 3)) for colour in colours] == [
         tuple(np.round([int(c[i : i + 2], 16) / 255 for i in (1, 3, 5)], 3)) for c in wanted
     ]
@@ -74,7 +80,7 @@ def test_figure_6_shows_each_attribute_and_the_mean_in_the_papers_order_and_colo
 def test_figure_7_counts_the_faces_with_and_without_a_hat(runs):
     measured("stgan", 0.7)
     measured("maggan", 0.8)
-    with_hat, without = gallery.figure("fig7", "smoke").axes
+    with_hat, without = gallery.figure("fig7", Results(SMOKE)).axes
     assert with_hat.get_title("left").startswith(f"9 faces with a hat (above {HAT_SHARE}")
     assert without.get_title("left").startswith("91 faces without a hat")
 
@@ -82,7 +88,7 @@ def test_figure_7_counts_the_faces_with_and_without_a_hat(runs):
 @pytest.mark.parametrize("name", ["fig1", "fig2", "fig4", "fig8", "peers"])
 def test_figures_of_edits_name_the_row_that_is_missing(runs, name):
     with pytest.raises(MagganError, match="train the row: python -m maggan.train (maggan|stgan) smoke") as said:
-        gallery.draw(name, "smoke")
+        gallery.draw(name, Results(SMOKE))
     assert "\n" not in str(said.value)
 
 
@@ -90,9 +96,9 @@ def test_figures_of_numbers_name_the_row_that_is_missing(runs):
     measured("stgan", 0.7)
     for name in ("fig6", "fig7"):
         with pytest.raises(MagganError, match=f"{name} needs row maggan: make row ROW=maggan PROFILE=smoke"):
-            gallery.draw(name, "smoke")
+            gallery.draw(name, Results(SMOKE))
     with pytest.raises(MagganError, match="make learning PROFILE=smoke"):
-        gallery.draw("fig9", "smoke")
+        gallery.draw("fig9", Results(SMOKE))
 
 
 @pytest.fixture
@@ -113,27 +119,27 @@ def test_figures_of_edits_are_written_as_png_and_pdf_the_same_twice(trained):
             }
             for i, a in enumerate(accuracies, 1)
         ]
-        learning_file(slug, "smoke").parent.mkdir(parents=True, exist_ok=True)
-        learning_file(slug, "smoke").write_text(json.dumps({"iterations": 2, "points": points}))
+        paths.learning_file(slug, SMOKE).parent.mkdir(parents=True, exist_ok=True)
+        paths.learning_file(slug, SMOKE).write_text(json.dumps({"iterations": 2, "points": points}))
     for name in ("fig1", "fig2", "fig8", "fig9", "peers"):
-        file = gallery.draw(name, "smoke")
+        file = gallery.draw(name, Results(SMOKE))
         first = file.read_bytes()
         assert first[:4] == b"\x89PNG" and file.with_suffix(".pdf").read_bytes()[:4] == b"%PDF"
-        gallery.draw(name, "smoke")
+        gallery.draw(name, Results(SMOKE))
         assert file.read_bytes() == first
-    curve = gallery.figure("fig9", "smoke").axes[0].lines
+    curve = gallery.figure("fig9", Results(SMOKE)).axes[0].lines
     assert [list(line.get_ydata()) for line in curve] == [[10, 50], [10, 30], [20, 60]]
 
 
 def test_figure_2_takes_the_largest_hats_and_most_cloth_that_the_edit_adds_to(trained):
-    faces, shown = open_faces("smoke", "test"), []
+    faces, shown = open_faces(SMOKE, "test"), []
     whole = faces.batch(range(len(faces)))
     for part, name in (("hat", "Blond_Hair"), ("cloth", "Pale_Skin")):
         share = whole.parts[:, PARTS.index(part)].mean(dim=(1, 2))
         assert torch.allclose(paperfigures.shares(SMOKE, part), share)
         share[whole.attributes[:, attribute_index(name)] > 0] = -1
         shown += [figures.pixels(whole.images[i]) for i in share.argsort(descending=True, stable=True)[:3]]
-    sheet = gallery.figure("fig2", "smoke").axes[0].images[0].get_array()
+    sheet = gallery.figure("fig2", Results(SMOKE)).axes[0].images[0].get_array()
     for k, face in enumerate(shown):
         assert np.allclose(sheet[:32, 33 * k : 33 * k + 32], face, atol=1e-6)
 

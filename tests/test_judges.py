@@ -5,8 +5,8 @@ import torch
 
 from maggan.attributes import ATTRIBUTES
 from maggan.basics.errors import MagganError
-from maggan.data.faces import Faces
-from maggan.drawnfaces import paint as drawnfaces
+from maggan.data import Faces, drawn
+from maggan.drawnfaces import draw_flipped
 from maggan.evaluate import judges
 from maggan.networks.judges import AttributeClassifier, InceptionFeatures, SmallFeatures
 from maggan.profiles import profile
@@ -121,10 +121,10 @@ def tiny(tmp_path, monkeypatch):
 def test_true_counterfactuals_are_drawn_once(tiny, monkeypatch):
     truths = judges.true_counterfactuals(tiny)
     assert truths.shape == (4, 13, 3, 32, 32) and truths.dtype == torch.uint8
-    seeds = [judges.FIRST_SEED["test"] + i for i in range(4)]
-    glasses = drawnfaces.draw_flipped(seeds, 32, "Eyeglasses").images
+    seeds = [drawn.FIRST_SEED["test"] + i for i in range(4)]
+    glasses = draw_flipped(seeds, 32, "Eyeglasses").images
     assert (truths[:, ATTRIBUTES.index("Eyeglasses")].float() / 127.5 - 1 - glasses).abs().max() <= 1 / 255 + 1e-4
-    monkeypatch.setattr(drawnfaces, "draw_flipped", None)
+    monkeypatch.setattr(drawn, "draw_flipped", None)
     assert torch.equal(judges.true_counterfactuals(tiny), truths)
 
 

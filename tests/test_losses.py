@@ -4,7 +4,10 @@ import pytest
 import torch
 
 from maggan import losses
+from maggan.profiles import profile
 from maggan.variants import resolve
+
+SMOKE = profile("smoke")
 
 
 def test_mask_guided_reconstruction_counts_only_what_is_preserved():
@@ -47,7 +50,7 @@ def test_segmentation_loss_takes_soft_targets():
 
 
 def test_generator_loss_is_eq_11():
-    config = resolve("maggan", "smoke", lambda_1=2.0, lambda_2=3.0, lambda_3=5.0)
+    config = resolve("maggan", SMOKE, lambda_1=2.0, lambda_2=3.0, lambda_3=5.0)
     x, edited = torch.zeros(1, 3, 2, 2), torch.ones(1, 3, 2, 2)
     total, parts = losses.generator_loss(
         config, x, edited, edited / 2, torch.ones(1, 1, 2, 2),
@@ -58,7 +61,7 @@ def test_generator_loss_is_eq_11():
 
 
 def test_a_row_without_l_mre_logs_it_and_does_not_minimise_it():
-    config = resolve("stgan", "smoke")
+    config = resolve("stgan", SMOKE)
     edited = torch.ones(1, 3, 2, 2, requires_grad=True)
     total, parts = losses.generator_loss(
         config, torch.zeros(1, 3, 2, 2), edited, torch.zeros(1, 3, 2, 2), torch.ones(1, 1, 2, 2),
@@ -68,7 +71,7 @@ def test_a_row_without_l_mre_logs_it_and_does_not_minimise_it():
 
 
 def test_discriminator_loss_weighs_a_rare_penalty_by_its_rarity():
-    config = resolve("stgan", "smoke", penalty_every=4, lambda_gp=10.0)
+    config = resolve("stgan", SMOKE, penalty_every=4, lambda_gp=10.0)
     ones = torch.ones(2)
     logits, labels = torch.zeros(2, 13), torch.ones(2, 13)
     total, parts = losses.discriminator_loss(config, ones, ones, logits, labels, torch.tensor(0.5))

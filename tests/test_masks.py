@@ -17,14 +17,16 @@ from safetensors.torch import save_file
 from torchvision.transforms.functional import pil_to_tensor
 
 from maggan.attributes import PARTS
-from maggan.basics import paths
 from maggan.basics.errors import MagganError, cli
+from maggan.basics.paths import ROOT
 from maggan.celeba.reader import open_photo
+from maggan.masks import MaskStore
 from maggan.masks import build as maskbuild
 from maggan.masks import store as masks
+from maggan.masks.__main__ import main
 from maggan.masks.build import _only_writer, build_masks
-from maggan.masks.store import MaskStore, compress, expand, quantise
-from maggan.parser.parser import BiSeNet, load_parser, parse
+from maggan.masks.coding import compress, expand, quantise
+from maggan.parser import BiSeNet, load_parser, parse
 
 
 def soft_masks(seed, vague=1.0):
@@ -283,12 +285,12 @@ def test_strict_build_stops_at_a_bad_photo(tmp_path, weights, capsys):
     (photos / "000003.jpg").write_bytes(b"")
     build = ["build", "--parser", str(weights), "--photos", str(photos), "--out", str(tmp_path / "masks")]
     with pytest.raises(SystemExit) as ended:
-        cli(lambda: masks.main([*build, "--batch", "1", "--strict"]))
+        cli(lambda: main([*build, "--batch", "1", "--strict"]))
     told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("maggan:")]
     assert ended.value.code == 2 and len(told) == 1 and "000003.jpg" in told[0]
     kept = MaskStore.open(tmp_path / "masks")
     assert kept.verify() == [] and kept.left_out == set() and "000003.jpg" not in kept
-    masks.main(build)
+    main(build)
     printed = capsys.readouterr().out
     assert "masks of 2 faces" in printed and "1 photos left out." in printed and "whole" not in printed
 
@@ -329,7 +331,7 @@ def test_two_processes_write_the_files_of_one(tmp_path, weights):
         stores.append(tmp_path / f"masks-of-{devices}")
         command = [sys.executable, "-m", "maggan.masks", "build", "--parser", str(weights), "--photos", str(photos)]
         command += ["--out", str(stores[-1]), "--batch", "2", "--devices", str(devices), "--device", "cpu"]
-        done = subprocess.run(command, capture_output=True, text=True, cwd=paths.ROOT)
+        done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
         assert done.returncode == 0 and done.stdout.count("masks of 8 faces") == 1, done.stderr
     one, two = ({file.name: file.read_bytes() for file in store.iterdir()} for store in stores)
     assert one == two and len(one) == 3  # a shard, the index, the notes
@@ -363,12 +365,12 @@ def test_only_one_build_writes(tmp_path, weights):
 
 def test_command_line_errors_are_one_line(store, capsys):
     verify = ["verify", "--store", str(store.path)]
-    masks.main(verify)
+    main(verify)
     printed = capsys.readouterr().out
     assert "masks of 6 faces" in printed and "0 photos left out; every byte is whole" in printed
     next(store.path.glob("masks-*.zip")).write_bytes(b"")
     with pytest.raises(SystemExit) as ended:
-        cli(lambda: masks.main(verify))
+        cli(lambda: main(verify))
     told = capsys.readouterr().err.splitlines()
     assert ended.value.code == 2 and len(told) == 1 and "masks-" in told[0] and "rm -f " in told[0]
 

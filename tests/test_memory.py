@@ -5,14 +5,18 @@ from dataclasses import replace
 
 import pytest
 import torch
-from maggan.systems.registry import build_generator
 from torch._subclasses.fake_tensor import FakeTensorMode
 
+from maggan.commands import memory
+from maggan.data import Batch
+from maggan.profiles import profile
+from maggan.systems import build_generator
 from maggan.systems.critic import step
-from maggan.train import memory
+from maggan.train.disk import SAMPLE_FACES
 from maggan.train.memory import Counter, Rehearsal, bytes_ahead, needs, peak_bytes, remedy
-from maggan.train.run import SAMPLE_FACES
 from maggan.variants import resolve
+
+SMOKE = profile("smoke")
 
 
 def test_alive_is_what_somebody_still_holds():
@@ -30,7 +34,7 @@ def test_alive_is_what_somebody_still_holds():
 @pytest.mark.parametrize("row", ["stgan", "maggan", "maggan-multilevel", "stargan"])
 def test_a_rehearsal_counts_what_a_real_iteration_holds(row, monkeypatch):
     """The same step on tensors with values, counted the same way."""
-    config = resolve(row, "smoke")
+    config = resolve(row, SMOKE)
     expected = peak_bytes(config)
     torch.manual_seed(0)
     monkeypatch.setattr(Rehearsal, "batch", lambda self, k: real_batch(self.config))
@@ -49,11 +53,11 @@ def test_a_rehearsal_counts_what_a_real_iteration_holds(row, monkeypatch):
 def real_batch(config):
     n, side = config.batch, config.size
     parts = torch.rand(n, 19, side, side).softmax(1)
-    return memory.Batch(torch.rand(n, 3, side, side) * 2 - 1, parts, torch.randint(2, (n, 13)).float())
+    return Batch(torch.rand(n, 3, side, side) * 2 - 1, parts, torch.randint(2, (n, 13)).float())
 
 
 def test_every_lever_saves_memory():
-    plain = resolve("maggan", "celeba128", precision="32")
+    plain = resolve("maggan", profile("celeba128"), precision="32")
     most = peak_bytes(plain)
     for lever in ({"precision": "bf16"}, {"recompute": True}, {"accumulate": 2}):
         assert peak_bytes(replace(plain, **lever)) < 0.95 * most, lever
@@ -63,12 +67,12 @@ def test_values_are_left_alone():
     """What is read once and kept, such as the relation, must not be kept without its values."""
     from maggan.attributes import relation_matrices
 
-    peak_bytes(resolve("maggan", "smoke"))
+    peak_bytes(resolve("maggan", SMOKE))
     assert relation_matrices()[0].sum().item() > 0
 
 
 def test_what_a_run_needs_is_one_line_and_so_is_the_remedy(monkeypatch, capsys):
-    config = resolve("maggan", "smoke")
+    config = resolve("maggan", SMOKE)
     need = peak_bytes(config)
     assert needs(config) == f"row maggan of smoke (32 px, batch 4, 32) needs about {need / 1e9:.1f} GB of memory"
     assert remedy(config, need) == "--set recompute=true --set accumulate=1"
@@ -80,7 +84,7 @@ def test_what_a_run_needs_is_one_line_and_so_is_the_remedy(monkeypatch, capsys):
 
 @pytest.mark.parametrize("name", ["drawn256", "drawn512", "drawn1024"])
 def test_a_sheet_of_samples_needs_no_more_than_training(name):
-    config = resolve("maggan", name)
+    config = resolve("maggan", profile(name))
     side = config.size
     with FakeTensorMode(allow_non_fake_inputs=True), torch.no_grad():
         generator = build_generator(config).eval()

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 from cleanfid import fid as cleanfid
-from maggan.evaluate.seeds import interval_over_seeds
 from PIL import Image, ImageFilter
 from scipy import stats
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
@@ -14,7 +13,8 @@ from torchmetrics.image.kid import poly_mmd
 
 from maggan import metrics
 from maggan.drawnfaces.paint import draw, draw_flipped
-from maggan.networks.judges import FeatureNetwork
+from maggan.evaluate.results import interval_over_seeds
+from maggan.networks.judges import FEATURES
 
 EXPERIMENTS, IMAGES, RESAMPLES = 1000, 300, 1000
 # 0.95 within three binomial deviations of 1000 experiments (0.0069 each), and 0.005 lower still, for a percentile
@@ -78,7 +78,7 @@ def test_psnr_and_ssim_of_drawn_faces_equal_scikit_image(how, size):
 def network():
     """The small profiles' feature network, untrained: seeded, with the batch statistics of some drawn faces."""
     torch.manual_seed(0)
-    network = FeatureNetwork["small"](32)
+    network = FEATURES["small"](32)
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.momentum = None  # the one batch's statistics, whole

@@ -1,6 +1,7 @@
 """Figures beyond the paper's: they show what the metrics files say, and say what is missing in one line."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,11 +11,12 @@ from matplotlib.container import BarContainer
 from matplotlib.text import Text
 
 from maggan.attributes import ATTRIBUTES
+from maggan.basics import paths
 from maggan.basics.errors import MagganError
+from maggan.evaluate import Results
 from maggan.profiles import profile
 from maggan.report import morefigures
-from maggan.report.figures import ROW_COLOURS
-from maggan.variants import PEERS, ROWS, SWEEP, VARIANTS, resolve
+from maggan.variants import COLOURS, PEERS, ROWS, SWEEP, VARIANTS, resolve
 
 DRAWN = profile("drawn64")
 IMAGES = "bootstrap over test images, 95 %"
@@ -24,6 +26,11 @@ KEYS = (
 )  # fmt: skip
 NAMES = ("curves", "directions", "leakage", "sweep", "blending", "distances", "truth", "cost")
 EVERY = [*ROWS, "true-edit", "no-edit"]
+
+
+def of(name="drawn64"):
+    """What lies on the disk of a profile now."""
+    return Results(profile(name))
 
 
 def entry(value, n=600):
@@ -66,23 +73,6 @@ def save(tmp_path, monkeypatch):
     return write
 
 
-@pytest.fixture
-def begun(tmp_path, save):
-    """A function that makes a run's folder: some files, and a log of iterations."""
-
-    def write(name, *files, iterations=0):
-        folder = tmp_path / "runs" / "drawn64" / name
-        folder.mkdir(parents=True)
-        for file in files:
-            (folder / file).touch()
-        if iterations:
-            (folder / "config.json").write_text(json.dumps({"config": {"iterations": 2600}}))
-            lines = [json.dumps({"iteration": i + 1, "L_G": 0.5}) for i in range(iterations)]
-            (folder / "log.jsonl").write_text("\n".join(lines) + '\n{"iter')
-
-    return write
-
-
 def error(call, *arguments):
     with pytest.raises(MagganError) as caught:
         call(*arguments)
@@ -109,38 +99,16 @@ def note(figure):
 def test_a_row_that_was_never_started(save):
     save(["stgan"])
     wanted = "fig6 needs row maggan: make row ROW=maggan PROFILE=drawn64"
-    assert error(morefigures.needed, DRAWN, ("stgan", "maggan"), "fig6") == wanted
-    assert error(morefigures.needed, DRAWN, ("maggan", "attgan"), "fig6") == f"{wanted} (then also attgan)"
-    assert list(morefigures.needed(DRAWN, ("stgan",), "fig6")) == ["stgan"]
-    assert error(morefigures.needed, profile("celeba64"), ("stgan",), "fig6").endswith("PROFILE=celeba64 CELEBA=folder")
-
-
-def test_a_row_that_is_half_finished(begun):
-    begun("maggan-seed0", "checkpoint.pt", iterations=17)
-    begun("maggan-seed0.before-20200101-000000", "weights.safetensors")
-    begun("maggan-seg-seed0", "weights.safetensors")
-    begun("stgan-seed1", iterations=3)
-    wanted = "fig6 needs row maggan, which stands at iteration 17 of 2600: make row ROW=maggan PROFILE=drawn64"
-    assert error(morefigures.needed, DRAWN, ("maggan",), "fig6") == f"{wanted} goes on from there"
-    unsaved = "which stands at iteration 3 of 2600: make row ROW=stgan PROFILE=drawn64 SEEDS=1"
-    assert error(morefigures.needed, DRAWN, ("stgan",), "fig6").endswith(unsaved)
-
-
-def test_a_run_without_log_or_whole_config(begun):
-    begun("maggan-seed0", "checkpoint.pt", "config.json")
-    assert f"iteration 0 of {DRAWN.iterations}" in error(morefigures.needed, DRAWN, ("maggan",), "fig6")
-
-
-def test_a_row_that_is_trained_but_not_evaluated(begun):
-    begun("maggan-seed0", "checkpoint.pt", "weights.safetensors", iterations=5)
-    wanted = "fig6 needs row maggan, which is trained but not evaluated: make row ROW=maggan PROFILE=drawn64"
-    assert error(morefigures.needed, DRAWN, ("maggan",), "fig6") == wanted
+    assert error(morefigures.needed, of(), ("stgan", "maggan"), "fig6") == wanted
+    assert error(morefigures.needed, of(), ("maggan", "attgan"), "fig6") == f"{wanted} (then also attgan)"
+    assert list(morefigures.needed(of(), ("stgan",), "fig6")) == ["stgan"]
+    assert error(morefigures.needed, of("celeba64"), ("stgan",), "fig6").endswith("PROFILE=celeba64 CELEBA=folder")
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_figure_says_what_it_cannot_do_without(save, name):
     row = "maggan-no-mre" if name == "sweep" else "stgan"
-    assert error(getattr(morefigures, name), DRAWN).startswith(f"figure {name} needs row {row}: make row ROW={row} ")
+    assert error(getattr(morefigures, name), of()).startswith(f"figure {name} needs row {row}: make row ROW={row} ")
 
 
 OLD = {
@@ -159,16 +127,18 @@ def test_metrics_from_before_are_one_line_or_left_out(save, name):
     draw = getattr(morefigures, name)
     save(["stgan", "maggan"])
     save(["attgan"], OLD[name])
-    text = note(draw(DRAWN))
+    text = note(draw(of()))
     assert "measured before there was what is shown here: AttGAN" in text
     assert text.endswith(
         "FaderNet, IcGAN" + ", true edit" * (name in ("leakage", "distances")) + ", no edit" * (name == "truth")
     )
     save(["maggan"], OLD[name], seed=1)
     if name != "cost":  # its numbers are those of the first seed
-        assert error(draw, DRAWN).endswith("of row maggan: python -m maggan.evaluate maggan drawn64 --seed 1")
+        assert error(draw, of()).startswith(f"figure {name} needs ")
+    paths.metrics_file("maggan", DRAWN).unlink()
+    assert error(draw, of()).endswith("of row maggan: python -m maggan.evaluate maggan drawn64 --seed 1")
     save(["stgan"], OLD[name])
-    assert error(draw, DRAWN).endswith("of row stgan: python -m maggan.evaluate stgan drawn64")
+    assert error(draw, of()).endswith("of row stgan: python -m maggan.evaluate stgan drawn64")
 
 
 def test_fid_left_out_names_what_to_install(save):
@@ -178,12 +148,12 @@ def test_fid_left_out_names_what_to_install(save):
 
     save(["stgan"])
     save(["maggan"], without)
-    assert error(morefigures.distances, DRAWN).endswith("needs fid of row maggan: pip install clean-fid==0.1.35")
+    assert error(morefigures.distances, of()).endswith("needs fid of row maggan: pip install clean-fid==0.1.35")
 
 
 def test_truth_refuses_photos(save):
     wanted = "figure truth needs drawn faces: photos of celeba64 have no counterfactual."
-    assert error(morefigures.truth, profile("celeba64")) == wanted
+    assert error(morefigures.truth, of("celeba64")) == wanted
 
 
 # ------------------------------------------------------------------------------------------- what is drawn
@@ -191,13 +161,13 @@ def test_truth_refuses_photos(save):
 
 def test_curves_are_those_of_the_files(save):
     save(["stgan", "maggan", "icgan", "stgan-cycle"])
-    figure = morefigures.curves(DRAWN)
+    figure = morefigures.curves(of())
     for axes in figure.axes:
         lines = {line.get_color(): line.get_xydata() for line in axes.lines if len(line.get_xydata()) == 5}
-        assert list(lines) == [ROW_COLOURS[slug] for slug in ("stgan", "maggan", "icgan")]
+        assert list(lines) == [COLOURS[slug] for slug in ("stgan", "maggan", "icgan")]
         points = run("maggan")["curve"]
         wanted = [(point["mre"]["value"], 100 * point["accuracy"]["value"]) for point in points]
-        np.testing.assert_allclose(lines[ROW_COLOURS["maggan"]], wanted)
+        np.testing.assert_allclose(lines[COLOURS["maggan"]], wanted)
     area = number("stgan", "area")
     legend = [text.get_text() for text in figure.axes[-1].get_legend().get_texts()]
     assert legend[0] == f"STGAN: {area:.3f} ({0.9 * area:.3f} to {1.2 * area:.3f})"
@@ -213,60 +183,61 @@ def test_curves_are_those_of_the_files(save):
 )
 def test_pairs_of_bars_are_those_of_the_files(save, name, keys):
     save(["maggan", "icgan", "stgan"])
-    figure = getattr(morefigures, name)(DRAWN)
+    figure = getattr(morefigures, name)(of())
     drawn = [each for axes in figure.axes for each in bars(axes)]
     for key, patches in zip(keys, drawn, strict=True):
         factor = 100 if key.startswith("accuracy") else 1
         wanted = [factor * number(slug, key) for slug in ("stgan", "maggan", "icgan")]
         assert [patch.get_height() for patch in patches] == pytest.approx(wanted)
-    rows = [ROW_COLOURS[slug] for slug in ("stgan", "maggan", "icgan")]
+    rows = [COLOURS[slug] for slug in ("stgan", "maggan", "icgan")]
     assert colours(drawn[0]) == colours(drawn[2]) == rows
     assert [to_hex(patch.get_edgecolor()) for patch in drawn[1]] == rows and drawn[1][0].get_hatch()
 
 
 def test_horizontal_bars_are_those_of_the_files(save):
     save(["true-edit", "icgan", "maggan", "stgan"])
-    (patches,) = bars(morefigures.leakage(DRAWN).axes[0])
+    (patches,) = bars(morefigures.leakage(of()).axes[0])
     rows = ["stgan", "maggan", "icgan", "true-edit"]  # Table 3's order, then peers
     assert [patch.get_width() for patch in patches] == pytest.approx([number(slug, "leakage") for slug in rows])
-    assert colours(patches) == [ROW_COLOURS[slug] for slug in rows]
-    figure = morefigures.distances(DRAWN)
+    assert colours(patches) == [COLOURS[slug] for slug in rows]
+    figure = morefigures.distances(of())
     for axes, key in zip(figure.axes, ("fid", "kid"), strict=True):
         (patches,) = bars(axes)
         assert [patch.get_width() for patch in patches] == pytest.approx([number(slug, key) for slug in rows[:3]])
-        truth = next(line for line in axes.lines if line.get_color() == ROW_COLOURS["true-edit"])
+        truth = next(line for line in axes.lines if line.get_color() == COLOURS["true-edit"])
         assert truth.get_xdata()[0] == number("true-edit", key)
 
 
 def test_sweep_is_over_the_rows_own_weights(save, monkeypatch):
     rows = ["maggan-no-mre", "maggan", *SWEEP]
     save(rows)
-    monkeypatch.setitem(ROWS, "maggan-mre50", {**ROWS["maggan-mre50"], "lambda_3": 70.0})
+    other = replace(ROWS["maggan-mre50"], settings={**SWEEP["maggan-mre50"], "lambda_3": 70.0})
+    monkeypatch.setitem(ROWS, "maggan-mre50", other)
     weights = {slug: resolve(slug, DRAWN).lambda_3 for slug in rows}
     assert sorted(weights.values()) == [0, 10, 70, 100, 200]
     rows.sort(key=weights.get)
-    figure = morefigures.sweep(DRAWN)
+    figure = morefigures.sweep(of())
     for axes, key, factor in zip(figure.axes, ("mre", "accuracy_1.5"), (1, 100), strict=True):
         points = axes.collections[-1]
         wanted = [(weights[slug], factor * number(slug, key)) for slug in rows]
         np.testing.assert_allclose(points.get_offsets(), wanted)
-        assert [to_hex(colour) for colour in points.get_facecolors()] == [ROW_COLOURS[slug] for slug in rows]
+        assert [to_hex(colour) for colour in points.get_facecolors()] == [COLOURS[slug] for slug in rows]
         assert [label.get_text() for label in axes.get_xticklabels()][2] == "maggan-mre50: 70"
 
 
 def test_truth_has_a_bar_for_each_attribute_and_a_line_for_no_edit(save):
     save(["stgan", "maggan", "attgan", "no-edit"])
-    (axes,) = morefigures.truth(DRAWN).axes
+    (axes,) = morefigures.truth(of()).axes
     for slug, patches in zip(("stgan", "maggan", "attgan"), bars(axes), strict=True):
         assert [patch.get_height() for patch in patches] == pytest.approx([number(slug, name) for name in ATTRIBUTES])
-        assert set(colours(patches)) == {ROW_COLOURS[slug]}
+        assert set(colours(patches)) == {COLOURS[slug]}
     segments = axes.collections[-1].get_segments()
     assert [segment[0, 1] for segment in segments] == pytest.approx([number("no-edit", name) for name in ATTRIBUTES])
 
 
 def test_cost_has_units_and_says_what_is_unknown(save):
     save(["stgan", "maggan"])
-    panels = morefigures.cost(DRAWN).axes
+    panels = morefigures.cost(of()).axes
     widths = [bars(axes)[0][0].get_width() for axes in panels]
     assert widths[:3] + widths[4:] == pytest.approx([3, 0.25, 4, 10])
     assert [text.get_text() for text in panels[3].texts] == ["unknown"] * 2
@@ -274,10 +245,10 @@ def test_cost_has_units_and_says_what_is_unknown(save):
 
 def test_notes_say_what_intervals_are_over(save):
     save([*VARIANTS, *PEERS, "true-edit"])
-    text = note(morefigures.leakage(DRAWN))
+    text = note(morefigures.leakage(of()))
     assert text == f"drawn64, 600 test faces; intervals: {IMAGES}"
     save(["maggan"], seed=1)
-    text = note(morefigures.leakage(DRAWN))
+    text = note(morefigures.leakage(of()))
     assert text.endswith(f"intervals: {IMAGES}; for MagGAN Student's t over 2 seeds, 95 %")
 
 
@@ -285,7 +256,7 @@ def test_notes_say_what_intervals_are_over(save):
 @pytest.mark.parametrize("name", NAMES)
 def test_nothing_is_cut_off_or_too_small(save, name, rows):
     save(rows)
-    figure = getattr(morefigures, name)(DRAWN)
+    figure = getattr(morefigures, name)(of())
     assert all(text.get_fontsize() >= 7 for text in figure.findobj(Text) if text.get_text())
     FigureCanvasAgg(figure).draw()
     box, (width, height) = figure.get_tightbbox(), figure.get_size_inches()

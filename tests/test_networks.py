@@ -5,9 +5,13 @@ import torch
 
 from maggan.basics.errors import MagganError
 from maggan.networks import generator as networks
-from maggan.networks.generator import Discriminator, Generator, initialise
+from maggan.networks.discriminator import Discriminator
+from maggan.networks.generator import Generator
+from maggan.networks.layers import xavier
+from maggan.profiles import profile
 from maggan.variants import VARIANTS, resolve
 
+SMOKE = profile("smoke")
 PUBLISHED = dict(
     size=128, width=64, levels=5, max_width=1024, critic_width=64, head_width=1024, last_layer="deconv",
     attribute_trunk="shared", critic_norm="instance",
@@ -20,7 +24,7 @@ def count(module):
 
 def generator(row, **changes):
     torch.manual_seed(0)
-    return Generator(resolve(row, "smoke", **changes)).apply(initialise).eval()
+    return Generator(resolve(row, SMOKE, **changes)).apply(xavier).eval()
 
 
 def faces(n=2, size=32):
@@ -31,7 +35,7 @@ def faces(n=2, size=32):
 
 
 def test_published_sizes():
-    config = resolve("stgan", "celeba128", **PUBLISHED)
+    config = resolve("stgan", profile("celeba128"), **PUBLISHED)
     with torch.device("meta"):
         assert count(Generator(config)) == 74_998_771  # STGAN's
         assert count(Discriminator(config)) == 44_718_990
@@ -39,7 +43,7 @@ def test_published_sizes():
 
 def test_maggan_without_spade_is_stgans_size():
     with torch.device("meta"):
-        assert count(Generator(resolve("maggan-no-spade", "celeba128", **PUBLISHED))) == 74_998_771
+        assert count(Generator(resolve("maggan-no-spade", profile("celeba128"), **PUBLISHED))) == 74_998_771
 
 
 @pytest.mark.parametrize("row", VARIANTS)
@@ -107,7 +111,7 @@ def test_a_size_that_does_not_fit_is_named(shape):
 
 @pytest.mark.parametrize("trunk", ["shared", "own"])
 def test_discriminator_has_two_heads(trunk):
-    D = Discriminator(resolve("stgan", "smoke", attribute_trunk=trunk, attribute_noise=0.5)).eval()
+    D = Discriminator(resolve("stgan", SMOKE, attribute_trunk=trunk, attribute_noise=0.5)).eval()
     images, _, _ = faces(4)
     critic, logits = D(images)
     assert critic.shape == (4,) and logits.shape == (4, 13)

@@ -88,7 +88,7 @@ def written(path, *sources, parameters="row = 'a'"):
 
 
 def test_a_run_takes_parameters_and_shows_progress_as_lines(tmp_path, capfd):
-    loop = "from maggan.progress import progress\nfor _ in progress(range(3), row, delay=0): pass\nprint(row)"
+    loop = "from maggan.basics.progress import progress\nfor _ in progress(range(3), row, delay=0): pass\nprint(row)"
     output = tmp_path / "out" / "a.ipynb"
     assert notebook.run_notebook(written(tmp_path / "a.ipynb", loop), output, {"row": "b"}) == output
     last = code_cells(nbformat.read(output, as_version=4))[-1]
@@ -116,6 +116,8 @@ def test_a_failing_notebook_is_not_taken_as_done(tmp_path):
     assert not output.exists() and (tmp_path / "a.partial.ipynb").exists()
 
 
-def test_an_unknown_parameter_is_an_error(tmp_path):
-    with pytest.raises(MagganError, match="no parameter called 'rwo'; it has row"):
-        notebook.run_notebook(written(tmp_path / "in.ipynb"), tmp_path / "out.ipynb", {"rwo": "maggan"})
+def test_a_parameter_that_a_notebook_has_not_is_left_out(tmp_path):
+    told = {"row": "maggan", "profile": "smoke"}
+    output = notebook.run_notebook(written(tmp_path / "in.ipynb"), tmp_path / "out.ipynb", told)
+    cells = {tag: cell.source for cell in nbformat.read(output, as_version=4).cells for tag in cell.metadata.tags}
+    assert 'row = "maggan"' in cells["injected-parameters"] and "smoke" not in cells["injected-parameters"]

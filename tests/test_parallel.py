@@ -14,9 +14,10 @@ from safetensors.torch import load_file
 from maggan.basics import paths
 from maggan.basics.parallel import SharedBatchNorm, synchronised
 from maggan.evaluate.judges import train_judges
-from maggan.evaluate.protocol import metrics_file
-from maggan.train.loop import read_log
-from maggan.weights import run_folder
+from maggan.profiles import profile
+from maggan.train import read_log
+
+SMOKE = profile("smoke")
 
 # Adam makes a step of the full rate of a gradient that is nothing but rounding: with low rates runs stay together.
 SLOW = {"rate_g": 2e-5, "rate_d": 2e-5}
@@ -34,7 +35,7 @@ def losses(row, devices, **settings):
     """The log of a row trained by so many processes; the run is moved away."""
     done = train(row, devices, 20, **settings)
     assert done.returncode == 0, done.stderr
-    folder = run_folder("smoke", row)
+    folder = paths.run_folder(SMOKE, row)
     log = read_log(folder)
     folder.rename(folder.with_name(f"{row}-{devices}-processes"))
     return log
@@ -52,35 +53,36 @@ def test_a_run_of_two_processes_goes_on_as_one(runs, tmp_path):
     whole = losses("maggan", 1, **SLOW)
     script = tmp_path / "stopped.py"
     script.write_text(
-        "from maggan import run, train\n"
+        "from maggan.train import loop, run\n"
+        "from maggan.train.__main__ import main\n"
+        "loop.CHECKPOINT_SECONDS = 0\n"
         "step = run.Run.step\n"
         "def stopped(self):\n"
         "    if self.iteration == 10:\n"
-        "        self.save()\n"
         "        raise SystemExit(0)\n"
         "    return step(self)\n"
         "run.Run.step = stopped\n"
-        "train.main()\n"
+        "main()\n"
     )
     command = train("maggan", 2, 20, **SLOW, script=script)
     assert command.returncode == 0, command.stderr
-    assert len(read_log(run_folder("smoke", "maggan"))) == 10
+    assert len(read_log(paths.run_folder(SMOKE, "maggan"))) == 10
     assert train("maggan", 1, 20, **SLOW).returncode == 0
-    both = read_log(run_folder("smoke", "maggan"))
+    both = read_log(paths.run_folder(SMOKE, "maggan"))
     pd.testing.assert_frame_equal(both, whole, rtol=1e-4, atol=1e-4)
 
 
 def test_weights_of_two_processes_are_finite_and_written_once(runs):
     done = train("stgan-cycle", 2, 3)
     assert done.returncode == 0, done.stderr
-    folder = run_folder("smoke", "stgan-cycle")
+    folder = paths.run_folder(SMOKE, "stgan-cycle")
     assert read_log(folder)["iteration"].tolist() == [1, 2, 3]
     assert all(torch.isfinite(v).all() for v in load_file(folder / "weights.safetensors").values())
 
 
 def test_two_processes_measure_what_one_does(runs):
     """The same files but for what is timed: whole batches are shared, and put together in the faces' order."""
-    train_judges("smoke", device="cpu")
+    train_judges(SMOKE, device="cpu")
     assert train("maggan", 1, 2).returncode == 0
     measured = []
     for devices in (1, 2):
@@ -89,7 +91,7 @@ def test_two_processes_measure_what_one_does(runs):
         one_thread = os.environ | {"OMP_NUM_THREADS": "1"}  # each, as the file says
         done = subprocess.run(command, capture_output=True, text=True, cwd=paths.ROOT, env=one_thread)
         assert done.returncode == 0 and done.stdout.count("maggan-seed0.json") == 1, done.stderr
-        file = metrics_file("maggan", "smoke")
+        file = paths.metrics_file("maggan", SMOKE)
         result = json.loads(file.read_text())
         with np.load(file.with_suffix(".npz")) as kept:
             arrays = {name: kept[name].tobytes() for name in kept}

@@ -13,8 +13,8 @@ from torch.nn import functional as F
 
 from maggan.attributes import PAIRS, PARTS
 from maggan.basics.errors import MagganError
+from maggan.parser import BiSeNet, load_parser, parse, training
 from maggan.parser import pairs as celebamask
-from maggan.parser import training
 from maggan.parser.pairs import (
     CELEBAMASK_PARTS,
     MERGED_PARTS,
@@ -25,7 +25,6 @@ from maggan.parser.pairs import (
     mend_sides,
     pairs_to_learn,
 )
-from maggan.parser.parser import BiSeNet, load_parser, parse
 from maggan.parser.training import augment, evaluate_parser, ohem_cross_entropy, train_parser
 
 

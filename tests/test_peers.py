@@ -5,16 +5,21 @@ import signal
 
 import pytest
 import torch
-from maggan.systems.peers import AttGAN, PatchCritic, StarGAN
-from maggan.systems.registry import SYSTEMS
 
 from maggan.basics.errors import MagganError
 from maggan.basics.fingerprint import closure
-from maggan.editor.editor import Editor
-from maggan.train.loop import read_log, train
+from maggan.editor import Editor
+from maggan.profiles import profile
+from maggan.stages import NEUTRAL, STAGES, code_of
+from maggan.systems import SYSTEMS
+from maggan.systems.attgan import AttGAN
+from maggan.systems.stargan import PatchCritic, StarGAN
+from maggan.train import read_log, train
 from maggan.train.run import Run
-from maggan.variants import CHOICES, PEERS, resolve
-from maggan.weights import load_generator
+from maggan.variants import PEERS, resolve
+from maggan.weights import load
+
+SMOKE = profile("smoke")
 
 
 def parameters(network, config):
@@ -27,28 +32,32 @@ def parameters(network, config):
     [(AttGAN, "attgan", 43_459_203), (StarGAN, "stargan", 8_455_616), (PatchCritic, "stargan", 44_827_584)],
 )
 def test_parameter_counts_at_the_published_size(network, row, count):
-    assert parameters(network, resolve(row, "celeba128")) == count
+    assert parameters(network, resolve(row, profile("celeba128"))) == count
 
 
 def test_every_system_can_be_chosen():
-    assert CHOICES["system"] == tuple(SYSTEMS)
+    assert all(resolve("stgan", SMOKE, system=name).system == name for name in SYSTEMS)
     assert {diff["system"] for diff in PEERS.values()} == set(SYSTEMS) - {"stgan"}
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_a_rows_fingerprint_leaves_out_what_it_never_meets(system):
-    reached = set(closure("train", "drawn", system=system))
-    needed = {"run"}
-    for part in SYSTEMS[system][:2]:
-        needed |= set(closure(part.__module__.removeprefix("maggan."), system=system))
+    roots = [root.format(world="drawn", system=system) for root in STAGES["train"]]
+    reached, needed = set(closure(roots, NEUTRAL)), {"train.run", "data.drawn", f"systems.{system}"}
+    for part in (SYSTEMS[system].generator, SYSTEMS[system].discriminator, SYSTEMS[system].step):
+        needed |= set(closure([part.__module__.removeprefix("maggan.")], NEUTRAL))
     assert needed <= reached
-    own = {"multilevel", "peers", "fadernet", "icgan"}
+    own = {"networks.discriminator", "systems.critic", "data.celeba", *(f"systems.{name}" for name in SYSTEMS)}
     assert reached & own == needed & own
+
+
+def test_no_two_systems_share_a_fingerprint():
+    assert len({code_of("train", "drawn", system) for system in SYSTEMS}) == len(SYSTEMS)
 
 
 def peer(row, faces=2):
     torch.manual_seed(0)
-    config = resolve(row, "smoke")
+    config = resolve(row, SMOKE)
     images = torch.rand(faces, 3, config.size, config.size) * 2 - 1
     attributes = torch.randint(2, (faces, 13)).float()
     return SYSTEMS[config.system].generator(config).eval(), images, attributes
@@ -95,8 +104,8 @@ def test_icgan_reads_the_source_itself():
 @pytest.mark.parametrize("row", PEERS)
 def test_a_peer_trains_and_its_networks_both_learn(runs, row):
     folder = train(row, "smoke", iterations=4)
-    config = load_generator(folder)[1]
-    assert config == resolve(row, "smoke", iterations=4)
+    config = load(folder).config
+    assert config == resolve(row, SMOKE, iterations=4)
     log = read_log(folder)
     assert len(log) == 4 and log.filter(like="L_G").notna().any(axis=None)
     torch.manual_seed(config.seed)

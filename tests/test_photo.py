@@ -12,14 +12,15 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from maggan.systems.registry import build_generator
 from PIL import Image, ImageOps
 
 from maggan.basics.errors import MagganError
 from maggan.celeba.align import EYES_OF_ALIGNED
 from maggan.celeba.reader import CROP_LEFT, CROP_SIZE, CROP_TOP
-from maggan.editor.editor import Editor
+from maggan.editor import Editor
 from maggan.editor.photo import NoEyesError, cut_face, face_corners, feather, find_eyes, paste, read_upload
+from maggan.profiles import profile
+from maggan.systems import build_generator
 from maggan.variants import resolve
 
 
@@ -166,7 +167,7 @@ class Cascades:
     def __init__(self, monkeypatch, face, eyes):
         self.face, self.eyes, self.asked = face, eyes, []
         monkeypatch.setitem(sys.modules, "cv2", SimpleNamespace(equalizeHist=lambda grey: grey))
-        monkeypatch.setattr("maggan.photo._cascade", self.named)
+        monkeypatch.setattr("maggan.editor.photo._cascade", self.named)
 
     def named(self, cv2, kind):
         self.kind = kind
@@ -310,9 +311,9 @@ def test_an_edit_fades_to_nothing_on_the_rim():
 
 @pytest.fixture
 def photo_editor():
-    config = resolve("stgan", "celeba64")
+    config = resolve("stgan", profile("celeba64"))
     torch.manual_seed(0)
-    return Editor(build_generator(config).eval(), config)
+    return Editor(build_generator(config).eval())
 
 
 def test_a_photo_comes_back_whole(photo_editor):
@@ -325,9 +326,9 @@ def test_a_photo_comes_back_whole(photo_editor):
 
 
 def test_photos_are_for_models_of_photos(runs):
-    config = resolve("stgan", "smoke")
+    config = resolve("stgan", profile("smoke"))
     with pytest.raises(MagganError, match="trained on drawn faces"):
-        Editor(build_generator(config), config).edit_photo(noise(200, 200), {})
+        Editor(build_generator(config)).edit_photo(noise(200, 200), {})
 
 
 @pytest.fixture

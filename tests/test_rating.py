@@ -20,26 +20,32 @@ from statsmodels.stats.inter_rater import fleiss_kappa
 from statsmodels.stats.proportion import proportion_confint
 
 from maggan.basics.errors import MagganError
-from maggan.basics.paths import ROOT
+from maggan.basics.paths import ROOT, study_folder
+from maggan.commands import rating as rating_command
+from maggan.commands import votes as votes_command
+from maggan.evaluate import Results
+from maggan.metrics import wilson_interval
+from maggan.profiles import profile
 from maggan.report import claims, tables
 from maggan.study import page as ratingpage
 from maggan.study import rating, votes
 from maggan.study.ballots import HEADER, LONGEST_NAME, cast, rater_name, read_ballot
-from maggan.study.folder import Pair, Study, id_of, study_folder
+from maggan.study.folder import Pair, Study, id_of
 from maggan.study.rating import Rating, simulate
 
+SMOKE = profile("smoke")
 TOO_SOON = ratingpage.TOO_SOON  # the fixture `page` takes it away
 
 
-def make_study(pairs=6, left=None, name="smoke"):
+def make_study(pairs=6, left=None):
     """A study of so many pairs, the first half with a hat, written as `maggan.study` writes it."""
-    folder = study_folder(name)
+    folder = study_folder(SMOKE)
     (folder / "pictures").mkdir(parents=True, exist_ok=True)
     listed = [
         {"number": i, "face": f"face-{i}", "attribute": "Bald", "direction": "+-"[i % 2], "hat": i <= pairs // 2}
         for i in range(1, pairs + 1)
     ]
-    text = json.dumps({"format": 1, "profile": name, "seed": 0, "pairs": listed})
+    text = json.dumps({"format": 1, "profile": "smoke", "seed": 0, "pairs": listed})
     (folder / "study.json").write_text(text)
     left = left or ["maggan", "stgan"] * pairs
     key = {"format": 1, "study": id_of(text), "left": {str(i): left[i - 1] for i in range(1, pairs + 1)}}
@@ -127,7 +133,7 @@ def test_two_pages_of_one_rater_never_vote_twice(study):
 
 VOTE_ALL = """
 import sys
-from maggan.rating import Rating
+from maggan.study.rating import Rating
 rating = Rating(sys.argv[1], "anna")
 while rating.current:
     rating.vote("left")
@@ -197,14 +203,14 @@ def test_a_vote_that_cannot_be_saved_is_said_and_asked_again(study, monkeypatch)
     for voted in ([], [pair.number]):
         pair = anna.current
         with monkeypatch.context() as patch:
-            patch.setattr("maggan.ballots.os.fsync", full)
+            patch.setattr("maggan.study.ballots.os.fsync", full)
             with pytest.raises(MagganError, match="could not be saved .No space left on device.; vote again"):
                 anna.vote("left")
             assert anna.current == pair and list(anna.votes) == voted
         assert anna.vote("right")
     assert [line.split(",")[-1] for line in anna.file.read_text().splitlines()] == ["choice", "right", "right"]
     with monkeypatch.context() as patch:
-        patch.setattr("maggan.ballots.os.fsync", full)
+        patch.setattr("maggan.study.ballots.os.fsync", full)
         with pytest.raises(MagganError, match="could not be saved"):
             anna.undo()
     assert anna.progress == (2, 6) == Rating(study, "anna").progress
@@ -217,7 +223,7 @@ def test_half_a_line_is_taken_out_again(study, monkeypatch):
 
     anna = Rating(study, "anna")
     with monkeypatch.context() as patch:
-        patch.setattr("maggan.ballots.open", lambda file, mode, buffering: Full(file, "a+"), raising=False)
+        patch.setattr("maggan.study.ballots.open", lambda file, mode, buffering: Full(file, "a+"), raising=False)
         with pytest.raises(MagganError, match="could not be saved .the disk is full.; vote again"):
             anna.vote("left")
     assert anna.file.read_bytes() == b"" and anna.vote("right")
@@ -245,7 +251,7 @@ def test_after_an_error_the_file_alone_says_what_was_voted(study, monkeypatch):
     for attempt in (lambda: two.vote("right"), two.undo):
         one.vote("left")  # two has not seen it
         with monkeypatch.context() as patch:
-            patch.setattr("maggan.ballots.open", full, raising=False)
+            patch.setattr("maggan.study.ballots.open", full, raising=False)
             with pytest.raises(MagganError, match="could not be saved .Input/output error."):
                 attempt()
         assert two.votes == one.votes and two.current == one.current
@@ -271,7 +277,7 @@ def test_a_vote_is_on_the_disk_before_the_next_pair(study, monkeypatch):
         synced.append("folder" if stat.S_ISDIR(kind) else (anna.file.read_text().count("\n"), os.fstat(opened).st_ino))
 
     anna = Rating(study, "anna")
-    monkeypatch.setattr("maggan.ballots.os.fsync", fsync)
+    monkeypatch.setattr("maggan.study.ballots.os.fsync", fsync)
     anna.vote("left")
     file = anna.file.stat().st_ino
     assert synced == [(2, file), "folder"]
@@ -381,7 +387,7 @@ def twelve(study):
 
 
 def test_twelve_votes_give_the_table_computed_by_hand(twelve):
-    study, counted, table = votes.outcome("smoke")
+    study, counted, table = votes.outcome(SMOKE)
     assert counted.to_numpy().tolist() == [[2, 1, 0], [0, 2, 1], [1, 1, 1], [3, 0, 0]]  # maggan, stgan, tie
     assert votes.majority(counted).tolist() == ["maggan", "stgan", "tie", "maggan"]
     values = table.set_index(["group", "winner"])
@@ -415,13 +421,13 @@ def test_a_row_needs_more_than_half_of_a_pairs_raters(said, winner):
 
 @pytest.mark.parametrize(("successes", "n"), [(0, 10), (10, 10), (148, 250), (3, 4), (1, 500)])
 def test_intervals_are_those_of_statsmodels(successes, n):
-    value, low, high = votes.wilson(successes, n)
+    value, low, high = wilson_interval(successes, n)
     assert value == successes / n
     assert (low, high) == pytest.approx(proportion_confint(successes, n, method="wilson"), abs=1e-12)
 
 
 def test_no_pair_has_no_interval():
-    assert all(map(math.isnan, votes.wilson(0, 0)))
+    assert all(map(math.isnan, wilson_interval(0, 0)))
 
 
 @pytest.mark.parametrize("raters", [2, 3, 7])
@@ -440,21 +446,21 @@ def test_kappa_of_single_raters_or_of_one_choice_is_not_defined():
 
 
 def test_table_2_has_peoples_votes_beside_the_papers(twelve):
-    table = tables.as_text("table2", "smoke")
+    table = tables.as_text("table2", Results(SMOKE))
     assert table["overall %", "paper"].tolist() == ["55.7", "41.5", "2.8"]
     assert [text.split(" ")[0] for text in table["overall %", "yours"]] == ["50.0", "25.0", "25.0"]
     low, high = proportion_confint(2, 4, method="wilson")
     assert table["overall %", "yours"].iloc[0] == f"50.0 [{100 * low:.1f}, {100 * high:.1f}]"
-    notes = "\n".join(tables.notes("table2", "smoke"))
+    notes = "\n".join(tables.notes("table2", Results(SMOKE)))
     assert "12 votes" in notes and "4 by 3" in notes and "42 % of cases" in notes and "Not finished" not in notes
-    text = tables.write_table("table2", "smoke").with_suffix(".csv").read_text()
+    text = tables.write_table("table2", Results(SMOKE)).with_suffix(".csv").read_text()
     assert "MagGAN,overall,paper,55.7,,,\n" in text
     assert f"MagGAN,overall,yours,50,{100 * low:.6g},{100 * high:.6g},4\n" in text
 
 
 def test_an_unfinished_study_says_so(study):
     say(study, "anna", ["left", "same"])
-    notes = "\n".join(tables.notes("table2", "smoke"))
+    notes = "\n".join(tables.notes("table2", Results(SMOKE)))
     assert "Rated: 2 of 6 pairs, 2 votes" in notes and "Not finished: the paper has 3 raters for each pair." in notes
     assert "kappa" not in notes
 
@@ -462,7 +468,7 @@ def test_an_unfinished_study_says_so(study):
 def test_two_raters_a_pair_are_fewer_than_the_papers(study):
     for rater in ("anna", "ben"):
         say(study, rater, ["left"] * 6)
-    notes = "\n".join(tables.notes("table2", "smoke"))
+    notes = "\n".join(tables.notes("table2", Results(SMOKE)))
     assert "12 votes" in notes and "6 by 2" in notes
     assert "Not finished: the paper has 3 raters for each pair." in notes
 
@@ -471,14 +477,14 @@ def test_a_key_of_another_study_is_refused(twelve):
     key = json.loads((twelve.folder / "key.json").read_text())
     (twelve.folder / "key.json").write_text(json.dumps(key | {"study": "other"}))
     with pytest.raises(MagganError, match="the key of another study"):
-        votes.outcome("smoke")
+        votes.outcome(SMOKE)
 
 
 # ------------------------------------------------------------------------------------------------ the claim
 
 
 def verdict():
-    return next(each for each in claims.judge("smoke") if each["number"] == 16)
+    return next(each for each in claims.judge(Results(SMOKE)) if each["number"] == 16)
 
 
 def everyone(study, shares):
@@ -521,10 +527,10 @@ def test_simulated_raters_have_a_table_of_their_own(study):
     assert sorted(file.name for file in (study.folder / "votes").rglob("*.csv")) == [
         f"simulated-{i}.csv" for i in (1, 2, 3)
     ]  # fmt: skip
-    assert not (study.folder / "votes" / "people").exists() and votes.outcome("smoke") is None
-    assert (tables.as_text("table2", "smoke")["overall %", "yours"] == "no ratings yet").all()
+    assert not (study.folder / "votes" / "people").exists() and votes.outcome(SMOKE) is None
+    assert (tables.as_text("table2", Results(SMOKE))["overall %", "yours"] == "no ratings yet").all()
     assert verdict()["verdict"] == "not run"
-    text = votes.simulated_table("smoke").read_text()
+    text = votes.simulated_table(SMOKE).read_text()
     assert text.startswith("# SIMULATED raters, no people: to try the tool\n") and "18 votes" in text
     before = {file: file.read_bytes() for file in (study.folder / "votes").rglob("*.csv")}
     simulate(study, raters=3)
@@ -537,9 +543,9 @@ def test_a_file_moved_to_the_other_kind_is_refused(study, source, target):
     (study.folder / "votes" / target).mkdir()
     shutil.move(file, study.folder / "votes" / target)
     with pytest.raises(MagganError, match="line 2: a vote of .* never mixed; move the file out"):
-        votes.outcome("smoke", target)
+        votes.outcome(SMOKE, target)
     if target == "people":
-        for use in (lambda: tables.as_text("table2", "smoke"), verdict, lambda: Rating(study, "anna")):
+        for use in (lambda: tables.as_text("table2", Results(SMOKE)), verdict, lambda: Rating(study, "anna")):
             with pytest.raises(MagganError, match="a vote of a simulated rater"):
                 use()
 
@@ -548,7 +554,7 @@ def test_a_copy_does_not_count_twice(twelve):
     people = twelve.folder / "votes" / "people"
     shutil.copy(people / "anna.csv", people / "anna-copy.csv")
     with pytest.raises(MagganError, match="copies count twice") as said:
-        votes.outcome("smoke")
+        votes.outcome(SMOKE)
     assert "delete" not in str(said.value) and "move it away" in str(said.value)
 
 
@@ -559,18 +565,18 @@ def test_commands_say_what_to_do_next(study, monkeypatch, capsys):
         return capsys.readouterr().out
 
     with pytest.raises(MagganError, match="make rate PROFILE=smoke"):
-        command(rating)
+        command(rating_command)
     with pytest.raises(MagganError, match="maggan.rating smoke --simulate 3"):
-        command(votes, "--simulated")
-    assert "maggan.votes smoke --simulated" in command(rating, "--simulate", "2")
-    assert "SIMULATED" in command(votes, "--simulated")
+        command(votes_command, "--simulated")
+    assert "maggan.votes smoke --simulated" in command(rating_command, "--simulate", "2")
+    assert "SIMULATED" in command(votes_command, "--simulated")
     with pytest.raises(MagganError, match="has no votes yet: make rate PROFILE=smoke"):
-        command(votes)
+        command(votes_command)
     say(study, "anna", ["left"] * 6)
-    assert "SIMULATED" not in (said := command(votes)) and "6 votes" in said
+    assert "SIMULATED" not in (said := command(votes_command)) and "6 votes" in said
     (study.folder / "study.json").unlink()
     with pytest.raises(MagganError, match="make study PROFILE=smoke"):
-        command(votes)
+        command(votes_command)
 
 
 # ------------------------------------------------------------------------------------------------- the page
@@ -582,7 +588,7 @@ def page(study, monkeypatch):
         for which in ("source", "left", "right"):
             Image.new("RGB", (8, 8)).save(study.picture(pair, which))
     monkeypatch.setattr(ratingpage, "TOO_SOON", 0)
-    return ratingpage.RatingPage("smoke")
+    return ratingpage.RatingPage(SMOKE)
 
 
 def enter(page, name):
@@ -706,7 +712,7 @@ def test_a_vote_that_was_not_saved_is_said_in_the_page(page, study, monkeypatch)
         page.choices["left"].click()
         assert "could not be saved (No space left on device)" in page.message.value
     with monkeypatch.context() as patch:
-        patch.setattr("maggan.ballots.os.fsync", full)
+        patch.setattr("maggan.study.ballots.os.fsync", full)
         page.choices["left"].click()
         assert "could not be saved" in page.message.value and "0 of 6" in page.status.value
     page.choices["right"].click()
@@ -737,7 +743,7 @@ def test_the_page_never_reads_the_key_nor_shows_a_rows_name(page, study):
 
 def test_without_a_study_the_page_is_one_plain_line(study, capsys):
     (study.folder / "study.json").unlink()
-    ratingpage.RatingPage("smoke").show()
+    ratingpage.RatingPage(SMOKE).show()
     assert capsys.readouterr().out == "There is no study of smoke yet: make study PROFILE=smoke\n"
 
 

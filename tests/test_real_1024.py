@@ -12,14 +12,14 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from maggan.data.faces import open_faces
+import maggan
+from maggan.data import open_faces
+from maggan.evaluate import evaluate
 from maggan.evaluate.judges import train_judges
-from maggan.evaluate.protocol import evaluate
 from maggan.masks.build import build_masks
-from maggan.parser.bisenet import BiSeNet
+from maggan.parser import BiSeNet
 from maggan.profiles import profile
-from maggan.train.loop import read_log, train
-from maggan.weights import load_generator
+from maggan.train import read_log, train
 
 TEST_PHOTOS = 182_638  # from this file on
 NARROW = replace(
@@ -63,8 +63,8 @@ def test_one_iteration_and_one_evaluation_at_1024_px(photos):
     logged = read_log(folder)
     assert {"L_D_adv", "L_G_mre", "L_G_rec"} <= set(logged.columns) and len(logged) == 1
     assert all(map(math.isfinite, logged.iloc[0]))
-    generator, config = load_generator(folder)
-    assert (config.size, config.critic_levels) == (1024, 3)
+    generator = maggan.load(folder)
+    assert (generator.config.size, generator.config.critic_levels) == (1024, 3)
     test = open_faces(NARROW, "test").batch([0])
     with torch.inference_mode():
         edited = generator(test.images, torch.zeros(1, 13), test.parts)

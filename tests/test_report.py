@@ -1,6 +1,7 @@
 """The page of a profile: whole without a network, the same each time, and silent about the machine it was made on."""
 
 import json
+import sys
 from html import unescape
 from html.parser import HTMLParser
 
@@ -8,8 +9,12 @@ import pytest
 
 from maggan.basics import paths
 from maggan.basics.errors import MagganError
+from maggan.evaluate import Results
+from maggan.profiles import profile as named
+from maggan.report import __main__ as command
 from maggan.report import claims, gallery, tables
 from maggan.report import page as report
+from maggan.report.figures import Drawing
 from maggan.variants import PEERS, VARIANTS, resolve
 
 PNG = b"\x89PNG\r\n\x1a\n made up"
@@ -62,7 +67,7 @@ class Page(HTMLParser):
 
 
 def made(profile="drawn64"):
-    return Page(report.write_report(profile))
+    return Page(report.write_report(Results(named(profile))))
 
 
 @pytest.fixture
@@ -104,7 +109,7 @@ def test_the_page_can_be_read_by_all(page):
 
 
 def test_every_claim_shows_its_verdict_its_numbers_and_its_predicate(page):
-    judged = claims.judge("drawn64")
+    judged = claims.judge(Results(named("drawn64")))
     shown = [text for text in page.inside["span"] if text]
     assert shown == [each["verdict"] for each in judged] and {"supported", "not run"} <= set(shown)
     for each, claim in zip(judged, claims.CLAIMS, strict=True):
@@ -135,14 +140,14 @@ def test_settings_versions_and_times_are_shown(page):
 
 
 def test_a_hash_of_todays_settings_has_no_mark(save):
-    save({f"{slug}-seed{seed}": run(0.01, config_hash=resolve(slug, "drawn64", seed).hash())
+    save({f"{slug}-seed{seed}": run(0.01, config_hash=resolve(slug, named("drawn64"), seed).hash())
           for slug in ("maggan", "attgan") for seed in (0, 1)})  # fmt: skip
     page = made()
-    assert "is not the hash" not in page.text and resolve("maggan", "drawn64", 1).hash() in page.text
+    assert "is not the hash" not in page.text and resolve("maggan", named("drawn64"), 1).hash() in page.text
 
 
 def test_settings_are_split_into_those_that_differ_and_the_rest():
-    differ, common = report.settings(report.get_profile("drawn64"), [*VARIANTS, *PEERS])
+    differ, common = report.settings(named("drawn64"), [*VARIANTS, *PEERS])
     assert {"system", "conditioning", "lambda_3", "spade"} <= set(differ) and "size" not in differ
     assert common.loc["size", "value"] == "64" and differ.loc["(vi) MagGAN", "lambda_3"] == "100"
     assert not set(differ) & set(common.index) and not {"variant", "seed"} & {*differ, *common.index}
@@ -150,10 +155,11 @@ def test_settings_are_split_into_those_that_differ_and_the_rest():
 
 def test_figures_are_on_the_page_or_their_command_is(page):
     image = next(each for each in page.all("img") if each["alt"].startswith("fig6: "))
-    assert image["alt"] == f"fig6: {gallery.FIGURES['fig6'][1]}" and image["src"].startswith("data:image/png;base64,")
+    assert image["alt"] == f"fig6: {gallery.FIGURES['fig6'].shows}"
+    assert image["src"].startswith("data:image/png;base64,")
     assert len(page.all("img")) == 1 and "make fig6" not in page.text
-    for name, (_, text) in gallery.FIGURES.items():
-        assert text in unescape(page.source)
+    for name, drawing in gallery.FIGURES.items():
+        assert drawing.shows in unescape(page.source)
         if name != "fig6":
             make = f"make {name} PROFILE=drawn64"
             assert (make if name.startswith("fig") else f"python -m maggan.gallery {name} drawn64") in page.text
@@ -171,12 +177,12 @@ def test_notebooks_of_the_repository_are_linked_from_results_inside_it(save, tmp
     (tmp_path / "notebooks").mkdir()
     (tmp_path / "notebooks" / "00-start.ipynb").write_text("{}")
     monkeypatch.setattr(paths, "ROOT", tmp_path)
-    found = report.notebooks(report.get_profile("smoke"))
+    found = report.notebooks(named("smoke"))
     assert [(each["title"], each["href"]) for each in found] == [("00-start", "../../notebooks/00-start.ipynb")]
 
 
 def test_the_same_results_give_the_same_bytes(page):
-    assert report.write_report("drawn64").read_bytes() == page.source.encode()
+    assert report.write_report(Results(named("drawn64"))).read_bytes() == page.source.encode()
 
 
 @pytest.mark.parametrize("profile", ["smoke", "drawn64", "celeba256"])
@@ -197,14 +203,15 @@ def test_nothing_names_a_folder_of_this_machine(page, tmp_path):
 
 def test_special_characters_are_escaped(save, monkeypatch, tmp_path):
     save({"stgan-seed0": run(0.05, device="<b>&cpu", versions={"a<i>": "1"})})
-    monkeypatch.setattr(tables, "notes", lambda table, profile: [f"<script>1 & 2</script> in {tmp_path}/runs/x"])
-    monkeypatch.setattr(gallery, "FIGURES", {"fig1": (None, 'a "quoted" <figure>')})
+    monkeypatch.setattr(tables, "notes", lambda table, results: [f"<script>1 & 2</script> in {tmp_path}/runs/x"])
+    monkeypatch.setattr(gallery, "FIGURES", {"fig1": Drawing(None, 'a "quoted" <figure>', False, None, ())})
     page = made()
     assert not {"script", "b", "i"} & {tag for tag, _ in page.tags}
     assert "<script>1 & 2</script> in runs/x" in page.text and "<b>&cpu" in page.text
     assert 'a "quoted" <figure>' in page.text
 
 
-def test_an_unknown_profile_is_one_line(save):
+def test_an_unknown_profile_is_one_line(save, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["report", "drawn46"])
     with pytest.raises(MagganError, match="did you mean 'drawn64'"):
-        report.write_report("drawn46")
+        command.main()

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from maggan.basics.errors import MagganError
-from maggan.evaluate import results as measured
-from maggan.evaluate import seeds
+from maggan.evaluate import Results
+from maggan.evaluate.results import over_seeds
 from maggan.profiles import profile
 from maggan.report import claims, tables
 
@@ -36,8 +36,13 @@ def metrics(tmp_path, monkeypatch):
     return tmp_path / "drawn64" / "metrics"
 
 
+def of(name="drawn64"):
+    """What lies on the disk of a profile now."""
+    return Results(profile(name))
+
+
 def read():
-    return measured.read_metrics(profile("drawn64"), "yours")
+    return of().yours
 
 
 def test_numbers_of_several_seeds_are_means_with_an_interval_over_seeds(metrics):
@@ -59,7 +64,7 @@ def test_one_seed_is_that_seeds_own_numbers(metrics):
 
 def test_a_number_that_one_seed_lacks_is_null_and_a_metric_is_left_out():
     two = [{"a": entry(1.0), "b": entry(1.0)}, {"a": {**entry(1.0), "value": None}}]
-    combined = seeds.over_seeds(two)
+    combined = over_seeds(two)
     assert set(combined) == {"a"} and combined["a"]["value"] is combined["a"]["low"] is None
 
 
@@ -79,9 +84,9 @@ def test_seeds_that_were_trained_differently_are_not_averaged(metrics):
 def test_the_table_and_the_claims_say_which_rows_have_several_seeds(metrics):
     save(metrics, "stgan", {0: 0.05})
     save(metrics, "maggan", {0: 0.02, 1: 0.021, 2: 0.022})
-    table = tables.as_text("table3", "drawn64")
+    table = tables.as_text("table3", of())
     assert table.loc["(vi) MagGAN", ("", "run")] == "600 faces, 2600 iterations, 3 seeds"
     assert table.loc["(vi) MagGAN", ("MRE ↓", "yours")].startswith("0.0210 ±0.0025")
     assert table.loc["(i) STGAN", ("", "run")] == "600 faces, 2600 iterations"
-    assert "over seeds (Student's t)" in " ".join(tables.notes("table3", "drawn64"))
-    assert "over seeds for the rows with several: maggan (3)" in claims.write_claims("drawn64").read_text()
+    assert "over seeds (Student's t)" in " ".join(tables.notes("table3", of()))
+    assert "over seeds for the rows with several: maggan (3)" in claims.write_claims(of()).read_text()

@@ -6,28 +6,29 @@ import random
 import numpy as np
 import pytest
 import torch
-from maggan.systems.registry import build_generator
 from PIL import Image, ImageCms
 
 from maggan.attributes import ATTRIBUTES, PARTS, relation_matrices
 from maggan.basics.errors import MagganError
 from maggan.basics.images import as_image, as_picture
-from maggan.data.faces import FIRST_SEED
-from maggan.drawnfaces.paint import draw, draw_flipped
-from maggan.editor.editor import Editor
+from maggan.data.drawn import FIRST_SEED
+from maggan.drawnfaces import draw, draw_flipped
+from maggan.editor import Editor
 from maggan.metrics import mre_of_flips
+from maggan.profiles import profile
 from maggan.regions import influence_regions, preserved_mask
+from maggan.studio import Studio
 from maggan.studio import pictures as studiopictures
 from maggan.studio.pictures import edit_error, true_edit
-from maggan.studio.studio import Studio
+from maggan.systems import build_generator
 from maggan.variants import resolve
 
 
-def untrained(row, profile="smoke", parser=None):
+def untrained(row, name="smoke", parser=None):
     """An editor with the tiny generator of a profile as it starts, the same every time."""
     torch.manual_seed(0)
-    config = resolve(row, profile)
-    return Editor(build_generator(config).eval().requires_grad_(False), config, parser)
+    config = resolve(row, profile(name))
+    return Editor(build_generator(config).eval().requires_grad_(False), parser)
 
 
 class AllSkin(torch.nn.Module):
@@ -422,7 +423,7 @@ def test_a_photo_without_eyes_waits_for_them(with_photos, photo, monkeypatch):
     def blind(picture):
         raise MagganError("no face found that looks at the camera.")
 
-    monkeypatch.setattr("maggan.studio.find_eyes", blind)
+    monkeypatch.setattr("maggan.studio.studio.find_eyes", blind)
     studio = with_photos
     before = studio.shown()
     with pytest.raises(MagganError, match="no face found"):
@@ -442,7 +443,7 @@ def test_a_photo_without_eyes_waits_for_them(with_photos, photo, monkeypatch):
 
 
 def test_a_photo_is_edited_in_its_own_size_and_left_for_a_drawn_face(with_photos, photo, monkeypatch):
-    monkeypatch.setattr("maggan.studio.find_eyes", lambda picture: EYES)
+    monkeypatch.setattr("maggan.studio.studio.find_eyes", lambda picture: EYES)
     studio = with_photos
     studio.clear()
     studio.upload(as_png(photo), "me.png")
@@ -463,7 +464,7 @@ def test_a_photo_is_edited_in_its_own_size_and_left_for_a_drawn_face(with_photos
 
 
 def test_blending_in_a_photo_leaves_what_is_preserved(with_photos, photo, monkeypatch):
-    monkeypatch.setattr("maggan.studio.find_eyes", lambda picture: EYES)
+    monkeypatch.setattr("maggan.studio.studio.find_eyes", lambda picture: EYES)
     studio = with_photos
     studio.clear()
     studio.change("Pale_Skin", 1)
@@ -477,7 +478,7 @@ def test_blending_in_a_photo_leaves_what_is_preserved(with_photos, photo, monkey
 
 
 def test_a_face_may_lie_on_its_side_or_stand_on_its_head(with_photos, photo, monkeypatch):
-    monkeypatch.setattr("maggan.studio.find_eyes", lambda picture: EYES)
+    monkeypatch.setattr("maggan.studio.studio.find_eyes", lambda picture: EYES)
     studio = with_photos
     studio.clear()
     studio.upload(as_png(photo), "me.png")
@@ -491,7 +492,7 @@ def test_a_face_may_lie_on_its_side_or_stand_on_its_head(with_photos, photo, mon
 
 
 def test_a_photo_without_a_change_is_the_photo(with_photos, photo, monkeypatch):
-    monkeypatch.setattr("maggan.studio.find_eyes", lambda picture: EYES)
+    monkeypatch.setattr("maggan.studio.studio.find_eyes", lambda picture: EYES)
     studio = with_photos
     studio.clear()
     studio.upload(as_png(photo), "me.png")
@@ -507,7 +508,7 @@ def test_a_photo_without_a_change_is_the_photo(with_photos, photo, monkeypatch):
 def test_a_classifier_estimates_what_a_photo_has(with_photos, photo, monkeypatch):
     from test_editor import Reads
 
-    monkeypatch.setattr("maggan.studio.find_eyes", lambda picture: EYES)
+    monkeypatch.setattr("maggan.studio.studio.find_eyes", lambda picture: EYES)
     studio = with_photos
     studio.pick(41)
     drawn = [studio.has(name) for name in ATTRIBUTES]
@@ -536,7 +537,7 @@ def test_a_classifier_estimates_what_a_photo_has(with_photos, photo, monkeypatch
 
 
 def test_a_photo_keeps_its_profile_of_colours(with_photos, photo, monkeypatch):
-    monkeypatch.setattr("maggan.studio.find_eyes", lambda picture: EYES)
+    monkeypatch.setattr("maggan.studio.studio.find_eyes", lambda picture: EYES)
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     file = io.BytesIO()
     photo.save(file, "PNG", icc_profile=profile)
@@ -583,8 +584,8 @@ def test_a_model_of_photos_is_shown_beside_stgan_of_the_same_run_if_it_is_there(
         loaded.append((path, parser))
         return untrained(path.name.split("-seed")[0], "celeba64" if parser else "drawn64", parser and AllSkin())
 
-    monkeypatch.setattr("maggan.studio.pretrained.path", lambda row: tmp_path / f"{row}-seed0")
-    monkeypatch.setattr("maggan.studio.Editor.load", load)
+    monkeypatch.setattr("maggan.pretrained.path", lambda row: tmp_path / f"{row}-seed0")
+    monkeypatch.setattr("maggan.editor.Editor.load", load)
     if beside:
         (tmp_path / "stgan-seed0").mkdir()
         (tmp_path / "stgan-seed0" / "weights.safetensors").touch()
@@ -593,7 +594,7 @@ def test_a_model_of_photos_is_shown_beside_stgan_of_the_same_run_if_it_is_there(
     assert (tmp_path / "maggan-seed0", "parser.pth") in loaded
     if beside:  # which takes the parser that is loaded
         assert loaded[1][0] == tmp_path / "stgan-seed0" and loaded[1][1] is studio.photo_editors["maggan"].parser
-    monkeypatch.setattr("maggan.studio.Editor.load", lambda path, parser=None: untrained("maggan", "drawn64"))
+    monkeypatch.setattr("maggan.editor.Editor.load", lambda path, parser=None: untrained("maggan", "drawn64"))
     with pytest.raises(MagganError, match="trained on drawn faces; MODEL must be"):
         Studio.open(model=tmp_path / "maggan-seed0", parser="parser.pth")
 

@@ -12,9 +12,9 @@ from PIL import Image
 from maggan.attributes import ATTRIBUTES, NEVER_EDITABLE
 from maggan.basics.paths import ROOT
 from maggan.editor.photo import NoEyesError
+from maggan.studio import Studio
 from maggan.studio import html as studiohtml
 from maggan.studio.page import COLUMNS, StudioPage
-from maggan.studio.studio import Studio
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +163,7 @@ def test_what_a_photo_has_is_marked_as_an_estimate(page, monkeypatch):
     from test_editor import Reads
     from test_studio import EYES, AllSkin, untrained
 
-    monkeypatch.setattr("maggan.studio.find_eyes", lambda picture: EYES)
+    monkeypatch.setattr("maggan.studio.studio.find_eyes", lambda picture: EYES)
     editor = untrained("maggan", "celeba64", AllSkin().eval())
     editor.classifier = Reads("Male")
     page.studio.photo_editors = {"maggan": editor}
@@ -231,7 +231,7 @@ def test_a_photo_waits_for_two_clicks_on_its_eyes(page, monkeypatch):
     def blind(picture):
         raise NoEyesError("no face found that looks at the camera")
 
-    monkeypatch.setattr("maggan.studio.find_eyes", blind)
+    monkeypatch.setattr("maggan.studio.studio.find_eyes", blind)
     page.studio.photo_editors = {"maggan": untrained("maggan", "celeba64", AllSkin().eval())}
     before = page.wipe.value
     photo = Image.new("RGB", (200, 240), (200, 150, 120))
@@ -251,7 +251,7 @@ def test_a_photo_waits_for_two_clicks_on_its_eyes(page, monkeypatch):
 
 
 def test_the_file_of_a_large_photo_is_made_when_asked_for(page, monkeypatch):
-    monkeypatch.setattr("maggan.studiopage.SAVED_AT_ONCE", 100)
+    monkeypatch.setattr("maggan.studio.page.SAVED_AT_ONCE", 100)
     page.sliders["Young"].value = -1.0
     assert not page.save.value and page.prepare.layout.display == ""
     page.prepare.click()

@@ -3,25 +3,29 @@
 import json
 import shutil
 import sys
-from dataclasses import asdict
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-from maggan.systems.registry import build_generator
 from PIL import Image
 
+from maggan import pretrained
 from maggan.attributes import ATTRIBUTES, PARTS, released_flips
+from maggan.basics import paths
 from maggan.basics.errors import MagganError
-from maggan.basics.weights import save_weights
-from maggan.data.faces import FIRST_SEED, Faces, open_faces
+from maggan.data import Faces, open_faces
+from maggan.data.drawn import FIRST_SEED
 from maggan.drawnfaces.latents import sample
-from maggan.pretrained import pretrained
 from maggan.profiles import profile
 from maggan.study import pairs as drawing
-from maggan.study.folder import Pair, Study, study_folder
+from maggan.study.__main__ import main
+from maggan.study.folder import Pair, Study
+from maggan.systems import build_generator
 from maggan.variants import resolve
+from maggan.weights import save
+
+SMOKE = profile("smoke")
 
 
 class Painter:
@@ -111,7 +115,7 @@ def test_on_photos_hats_are_told_by_a_tenth_of_the_picture():
     parts = torch.zeros(3, 19, 10, 10)
     for face, rows in enumerate((0, 1, 2)):
         parts[face, PARTS.index("hat"), :rows] = 1
-    faces = SimpleNamespace(batch=lambda indices: SimpleNamespace(parts=parts[indices]))
+    faces = SimpleNamespace(names=["a", "b", "c"], batch=lambda indices: SimpleNamespace(parts=parts[indices]))
     assert drawing.wearing(profile("celeba64"), faces, [2, 0, 1]).tolist() == [True, False, False]
 
 
@@ -128,18 +132,18 @@ def files(folder):
 
 
 def test_twice_from_one_seed_is_the_same_byte_for_byte(runs, tmp_path, monkeypatch):
-    first = files(drawing.draw_study("smoke", generators=painters()).folder)
+    first = files(drawing.draw_study(SMOKE, generators=painters()).folder)
     monkeypatch.setenv("MAGGAN_RESULTS", str(tmp_path / "again"))
-    second = files(drawing.draw_study("smoke", generators=painters()).folder)
+    second = files(drawing.draw_study(SMOKE, generators=painters()).folder)
     assert first == second and {"study.json", "key.json", "notes.md", "pictures/001-left.png"} <= first.keys()
     monkeypatch.setenv("MAGGAN_RESULTS", str(tmp_path / "other"))
-    assert files(drawing.draw_study("smoke", seed=1, generators=painters()).folder)["key.json"] != first["key.json"]
+    assert files(drawing.draw_study(SMOKE, seed=1, generators=painters()).folder)["key.json"] != first["key.json"]
 
 
 def test_pictures_lie_where_the_key_says_and_show_the_protocols_edit(runs):
     generators = painters()
-    study = drawing.draw_study("smoke", generators=generators)
-    key, faces = study.key(), open_faces("smoke", "test")
+    study = drawing.draw_study(SMOKE, generators=generators)
+    key, faces = study.key(), open_faces(SMOKE, "test")
     assert set(key) == {pair.number for pair in study.pairs}
     red, blue = (255, None, None), (None, None, 255)
     for pair in study.pairs:
@@ -157,7 +161,7 @@ def test_pictures_lie_where_the_key_says_and_show_the_protocols_edit(runs):
 
 
 def test_what_the_page_reads_does_not_tell_the_sides(runs):
-    study = drawing.draw_study("smoke", generators=painters())
+    study = drawing.draw_study(SMOKE, generators=painters())
     about = json.loads((study.folder / "study.json").read_text())
     assert all(set(pair) == set(Pair._fields) for pair in about["pairs"])
     assert not any(word in json.dumps(about["pairs"]) for word in ("left", "right", "gan"))
@@ -165,7 +169,7 @@ def test_what_the_page_reads_does_not_tell_the_sides(runs):
 
 
 def test_fewer_test_faces_are_said(runs):
-    study = drawing.draw_study("smoke", generators=painters())
+    study = drawing.draw_study(SMOKE, generators=painters())
     count = study.about["faces"]["with_hat"]
     assert 0 < count == study.about["faces"]["without_hat"] < 8 and len(study.pairs) == 10 * count
     notes = (study.folder / "notes.md").read_text()
@@ -173,70 +177,70 @@ def test_fewer_test_faces_are_said(runs):
 
 
 def test_an_interrupted_draw_is_no_study_and_goes_on(runs, tmp_path, monkeypatch):
-    whole = files(drawing.draw_study("smoke", generators=painters()).folder)
+    whole = files(drawing.draw_study(SMOKE, generators=painters()).folder)
     monkeypatch.setenv("MAGGAN_RESULTS", str(tmp_path / "again"))
     with pytest.raises(KeyboardInterrupt):
-        drawing.draw_study("smoke", generators=painters(stop_after=2))
+        drawing.draw_study(SMOKE, generators=painters(stop_after=2))
     with pytest.raises(MagganError, match="make study PROFILE=smoke"):
-        Study.open(study_folder("smoke"))
+        Study.open(paths.study_folder(SMOKE))
     generators = painters()
-    study = drawing.draw_study("smoke", generators=generators)
+    study = drawing.draw_study(SMOKE, generators=generators)
     assert files(study.folder) == whole
     assert len(generators["maggan"].asked) == len(study.pairs) // 5 - 2  # two faces were done
     generators = painters()
-    drawing.draw_study("smoke", generators=generators)
+    drawing.draw_study(SMOKE, generators=generators)
     assert not generators["maggan"].asked
 
 
 def test_a_study_that_people_have_rated_is_never_replaced(runs):
-    study = drawing.draw_study("smoke", generators=painters())
+    study = drawing.draw_study(SMOKE, generators=painters())
     before = files(study.folder)
     (study.folder / "votes" / "people").mkdir(parents=True)
     (study.folder / "votes" / "people" / "anna.csv").write_text("time\n")
     with pytest.raises(MagganError, match="people have rated another study"):
-        drawing.draw_study("smoke", seed=1, generators=painters())
+        drawing.draw_study(SMOKE, seed=1, generators=painters())
     assert before.items() <= files(study.folder).items()
-    assert drawing.draw_study("smoke", generators=painters()).id == study.id
+    assert drawing.draw_study(SMOKE, generators=painters()).id == study.id
     (study.folder / "votes" / "people" / "anna.csv").unlink()
     (study.folder / "votes" / "simulated").mkdir()
     (study.folder / "votes" / "simulated" / "simulated-1.csv").write_text("time\n")
-    assert drawing.draw_study("smoke", seed=1, generators=painters()).id != study.id
+    assert drawing.draw_study(SMOKE, seed=1, generators=painters()).id != study.id
     assert not list((study.folder / "votes" / "simulated").iterdir())
 
 
 def test_a_study_that_people_have_rated_gets_its_pictures_back(runs):
-    study = drawing.draw_study("smoke", generators=painters())
+    study = drawing.draw_study(SMOKE, generators=painters())
     (study.folder / "votes" / "people").mkdir(parents=True)
     (study.folder / "votes" / "people" / "anna.csv").write_text("time\n")
     before = files(study.folder)
     shutil.rmtree(study.folder / "pictures")
-    drawing.draw_study("smoke", generators=painters())
+    drawing.draw_study(SMOKE, generators=painters())
     assert files(study.folder) == before
     mark = study.folder / "pictures" / ".study"
     mark.unlink()  # copied without hidden files: the pictures stay as they are
     generators = painters()
-    drawing.draw_study("smoke", generators=generators)
+    drawing.draw_study(SMOKE, generators=generators)
     assert files(study.folder) == before and not generators["maggan"].asked
     mark.write_text("another")  # pictures of another study
-    drawing.draw_study("smoke", generators=generators)
+    drawing.draw_study(SMOKE, generators=generators)
     assert files(study.folder) == before and len(generators["maggan"].asked) == len(study.pairs) // 5
     mark.unlink()
     with pytest.raises(MagganError, match="people have rated another study"):
-        drawing.draw_study("smoke", seed=1, generators=painters())
+        drawing.draw_study(SMOKE, seed=1, generators=painters())
     assert before.items() - files(study.folder).items() == {("pictures/.study", study.id.encode())}
 
 
 def test_nothing_of_another_study_stays(runs):
-    study = drawing.draw_study("smoke", generators=painters())
+    study = drawing.draw_study(SMOKE, generators=painters())
     (study.folder / "simulated.md").write_text("of seed 0")
     (study.folder / "votes" / "people").mkdir(parents=True)
     (study.folder / "votes" / "people" / "anna.csv").touch()  # no vote was saved
-    assert drawing.draw_study("smoke", seed=1, generators=painters()).id != study.id
+    assert drawing.draw_study(SMOKE, seed=1, generators=painters()).id != study.id
     assert not (study.folder / "simulated.md").exists()
 
 
 def test_a_study_that_is_damaged_is_one_line(runs):
-    study = drawing.draw_study("smoke", generators=painters())
+    study = drawing.draw_study(SMOKE, generators=painters())
     about, key = (json.loads((study.folder / name).read_text()) for name in ("study.json", "key.json"))
     pair, (number, *_) = about["pairs"][0], key["left"]
     for name, wrong in [
@@ -268,30 +272,29 @@ def test_a_study_that_is_damaged_is_one_line(runs):
 def test_no_seed_is_one_line(monkeypatch, arguments):
     monkeypatch.setattr(sys, "argv", ["maggan.study", "smoke", *arguments])
     with pytest.raises(MagganError, match="a whole number from 0 on: make study PROFILE=smoke SEEDS=0"):
-        drawing.main()
+        main()
 
 
-def weights(folder_of, row, profile="smoke"):
-    config = resolve(row, profile)
+def weights(folder_of, row, at=SMOKE):
     torch.manual_seed(0)
-    save_weights(folder_of(row), build_generator(config), config=asdict(config), iteration=0)
+    save(folder_of(row), build_generator(resolve(row, at)), iteration=0)
 
 
 def test_weights_are_those_of_the_runs_or_of_the_package_never_one_of_each(runs, tmp_path, monkeypatch):
     monkeypatch.setattr(pretrained, "FOLDER", tmp_path / "package")
     with pytest.raises(MagganError, match="make row ROW=stgan PROFILE=smoke"):
-        drawing.draw_study("smoke")
+        drawing.draw_study(SMOKE)
     for row in ("stgan", "maggan"):
-        weights(lambda row: tmp_path / "package" / f"{row}.safetensors", row, "drawn64")
+        weights(lambda row: tmp_path / "package" / f"{row}.safetensors", row, profile("drawn64"))
     with pytest.raises(MagganError, match="make row ROW=stgan PROFILE=smoke"):
-        drawing.draw_study("smoke")  # the package's are of another profile
+        drawing.draw_study(SMOKE)  # the package's are of another profile
     for row in ("stgan", "maggan"):
         weights(lambda row: tmp_path / "package" / f"{row}.safetensors", row)
     weights(lambda row: runs / "smoke" / f"{row}-seed0" / "weights.safetensors", "maggan")
-    assert {each["from"] for each in drawing.draw_study("smoke").about["weights"].values()} == {"package"}
-    assert "the package's own, maggan/pretrained/stgan" in (study_folder("smoke") / "notes.md").read_text()
+    assert {each["from"] for each in drawing.draw_study(SMOKE).about["weights"].values()} == {"package"}
+    assert "the package's own, maggan/pretrained/stgan" in (paths.study_folder(SMOKE) / "notes.md").read_text()
     weights(lambda row: runs / "smoke" / f"{row}-seed0" / "weights.safetensors", "stgan")
-    study = drawing.draw_study("smoke")
+    study = drawing.draw_study(SMOKE)
     assert {each["from"] for each in study.about["weights"].values()} == {"run"}
     assert all(len(each["sha256"]) == 64 for each in study.about["weights"].values())
 

@@ -6,11 +6,17 @@ import pytest
 
 from maggan.basics import paths
 from maggan.basics.errors import MagganError
+from maggan.evaluate import Results
 from maggan.profiles import profile
 from maggan.report import tables
 from maggan.report.claims import write_claims
 from maggan.report.reference import promote
 from maggan.variants import TITLES, VARIANTS
+
+
+def of(name="drawn64"):
+    """What lies on the disk of a profile now."""
+    return Results(profile(name))
 
 
 def run(mre, faces=600, **changes):
@@ -62,25 +68,25 @@ def test_papers_numbers_are_whole_and_in_its_order():
 def test_rows_that_were_not_run_say_so_with_the_command(folders):
     yours, _ = folders
     save(yours, {"stgan": run(0.05)}, judges=False)
-    table = tables.as_text("table3", "drawn64")
+    table = tables.as_text("table3", of())
     assert list(table.index) == [*(TITLES[slug] for slug in VARIANTS), "true edit (floor)", "no edit"]
     assert table.loc["(vi) MagGAN", ("", "run")] == "not run: make row ROW=maggan PROFILE=drawn64"
     assert table.loc["(vi) MagGAN", ("MRE ↓", "yours")] == "–"
     assert table.loc["(vi) MagGAN", ("MRE ↓", "paper")] == "0.0163"
     assert table.loc["(i) STGAN", ("", "run")] == "600 faces, 2000 iterations"
     assert table.loc["(i) STGAN", ("MRE ↓", "yours")] == "0.0500 ±0.0025"
-    assert "true edit (floor)" not in tables.as_text("table3", "celeba64").index
+    assert "true edit (floor)" not in tables.as_text("table3", of("celeba64")).index
 
 
 def test_value_outside_the_references_interval_is_marked(folders):
     yours, reference = folders
     save(yours, {"stgan": run(0.05), "maggan": run(0.02)})
     save(reference, {"stgan": run(0.051), "maggan": run(0.01, faces=500)})
-    values = tables.values("table3", "drawn64").set_index(["row", "metric", "source"])
+    values = tables.values("table3", of()).set_index(["row", "metric", "source"])
     assert not values.outside[("stgan", "mre", "yours")] and values.outside[("maggan", "mre", "yours")]
     assert values.value[("maggan", "accuracy_1.5", "yours")] == 85.0
     assert values.outside.sum() == 1
-    table = tables.as_text("table3", "drawn64")
+    table = tables.as_text("table3", of())
     assert table.loc["(vi) MagGAN", ("MRE ↓", "yours")].endswith("†")
     assert "†" not in "".join(table.loc["(i) STGAN"])
 
@@ -88,18 +94,18 @@ def test_value_outside_the_references_interval_is_marked(folders):
 def test_notes_say_protocol_judges_and_order(folders):
     yours, _ = folders
     save(yours, {"stgan": run(0.05), "maggan": run(0.02), "stgan-mre": run(0.0205), "maggan-no-mre": run(0.01)})
-    notes = "\n".join(tables.notes("table3", "drawn64"))
+    notes = "\n".join(tables.notes("table3", of()))
     assert "[-1, 1]" in notes and "relation table paper" in notes and "96.0 % of the flips" in notes
     assert "maggan below stgan: holds (0.0200 / 0.0500 = 0.40)" in notes
     assert "maggan below stgan-mre: open, the intervals overlap" in notes
     assert "maggan below maggan-no-mre: does not hold" in notes
-    assert "not a result" in tables.notes("table3", "smoke")[0]
+    assert "not a result" in tables.notes("table3", of("smoke"))[0]
 
 
 def test_files_are_written_whole_and_escaped(folders):
     yours, _ = folders
     save(yours, {"stgan": run(0.05, psnr=None)})
-    file = tables.write_table("table3", "drawn64")
+    file = tables.write_table("table3", of())
     text = file.read_text()
     assert text.count("| (") == 7 and "not run: `make row ROW=maggan-seg PROFILE=drawn64`" in text
     latex = file.with_suffix(".tex").read_text()
@@ -116,7 +122,7 @@ def test_nothing_in_the_picture_is_cut_off_or_overlaps(folders):
     yours, reference = folders
     save(yours, {"stgan": run(0.05)})
     save(reference, {slug: run(0.01) for slug in VARIANTS})
-    figure = tables.picture(tables.as_text("table3", "drawn64"), tables.notes("table3", "drawn64"))
+    figure = tables.picture(tables.as_text("table3", of()), tables.notes("table3", of()))
     renderer = FigureCanvasAgg(figure).get_renderer()
     boxes = [text.get_window_extent(renderer) for text in figure.axes[0].texts]
     width, height = figure.get_size_inches() * figure.dpi
@@ -129,20 +135,20 @@ def test_promote_refuses_an_unfinished_run(folders):
     yours, reference = folders
     save(yours, {"stgan": run(0.05)})
     with pytest.raises(MagganError, match="make row ROW=stgan-cycle PROFILE=drawn64"):
-        promote("drawn64")
+        promote(of())
     assert not reference.exists()
 
 
 def test_promote_copies_metrics_tables_and_machine(folders):
     yours, reference = folders
     save(yours, {slug: run(0.05) for slug in VARIANTS})
-    assert promote("drawn64") == reference
+    assert promote(of()) == reference
     machine = json.loads((reference / "machine.json").read_text())
     assert machine["device"] == ["cpu, 1 thread(s)"] and machine["cores"] >= 1
     assert machine["wall_seconds"]["maggan-seed0"] == {"train": 100.0, "evaluate": 9.0}
     for name in ("metrics/maggan-seed0.json", "metrics/judges.json", "tables/table3.csv"):
         assert (reference / name).read_bytes() == (yours / name).read_bytes()
-    values = tables.values("table3", "drawn64")
+    values = tables.values("table3", of())
     assert set(values.source) == {"paper", "reference", "yours"} and not values.outside.any()
 
 
@@ -150,7 +156,7 @@ def test_promote_takes_the_other_sizes_of_table_1_along(folders):
     yours, reference = folders
     save(yours, {"stgan": run(0.05), "maggan": run(0.02)})
     save(yours.with_name("drawn32"), {"stgan": run(0.06), "attgan": run(0.07), "maggan": run(0.03)})
-    promote("drawn64", rows=("stgan", "maggan"))
+    promote(of(), rows=("stgan", "maggan"))
     kept = sorted(file.name for file in (reference.parent / "drawn32" / "metrics").iterdir())
     assert kept == ["attgan-seed0.json", "stgan-seed0.json"]  # Table 1 has no other row at half the size
 
@@ -158,7 +164,7 @@ def test_promote_takes_the_other_sizes_of_table_1_along(folders):
 def test_partial_run_can_be_promoted_by_naming_its_rows(folders):
     yours, reference = folders
     save(yours, {"stgan": run(0.05), "maggan": run(0.02)})
-    promote("drawn64", rows=("stgan", "maggan"))
+    promote(of(), rows=("stgan", "maggan"))
     assert "not run" in (reference / "tables" / "table3.md").read_text()
 
 
@@ -167,14 +173,14 @@ def test_damaged_metrics_are_one_line_with_the_fix(folders):
     save(yours, {})
     (yours / "metrics" / "stgan-seed0.json").write_text('{"metrics":')
     with pytest.raises(MagganError, match="stgan-seed0.json is damaged"):
-        tables.as_text("table3", profile("drawn64"))
+        tables.as_text("table3", of())
 
 
 def test_table_1_compares_sizes_relative_to_the_profile(folders):
     yours, _ = folders
     save(yours, {"stgan": run(0.05)}, judges=False)
     save(yours.with_name("drawn32"), {"attgan": run(0.07)}, judges=False)
-    table = tables.as_text("table1", "drawn64")
+    table = tables.as_text("table1", of())
     assert list(table.index)[:3] == [
         "AttGAN, 32 px (paper: 128 px)", "STGAN, 32 px (paper: 128 px)", "STGAN, 64 px (paper: 256 px)"
     ]  # fmt: skip
@@ -182,11 +188,11 @@ def test_table_1_compares_sizes_relative_to_the_profile(folders):
     assert table["MRE ↓", "yours"].tolist()[:3] == ["0.0700 ±0.0035", "–", "0.0500 ±0.0025"]
     assert table["", "run"].iloc[1] == "not run: make row ROW=stgan PROFILE=drawn32"
     assert table["", "run"].iloc[4] == "not run: make row ROW=maggan PROFILE=drawn128small"
-    assert len(tables.as_text("table1", "celeba1024")) == 4 and len(tables.as_text("table1", "smoke")) == 2
+    assert len(tables.as_text("table1", of("celeba1024"))) == 4 and len(tables.as_text("table1", of("smoke"))) == 2
 
 
 def test_table_2_stays_empty_without_ratings(folders):
-    table = tables.as_text("table2", "drawn64")
+    table = tables.as_text("table2", of())
     assert list(table.index) == ["MagGAN", "STGAN", "Tie"]
     assert table["overall %", "paper"].tolist() == ["55.7", "41.5", "2.8"]
     assert (table["overall %", "yours"] == "no ratings yet").all()
@@ -194,10 +200,10 @@ def test_table_2_stays_empty_without_ratings(folders):
 
 @pytest.mark.parametrize("table", ["table1", "table2"])
 def test_the_other_tables_are_written_in_every_format(folders, table):
-    file = tables.write_table(table, "drawn64")
+    file = tables.write_table(table, of())
     assert {path.suffix for path in file.parent.iterdir()} == {".csv", ".md", ".tex", ".png", ".pdf"}
     with pytest.raises(MagganError, match="did you mean 'table1'"):
-        tables.write_table("tabel1", "drawn64")
+        tables.write_table("tabel1", of())
 
 
 @pytest.mark.parametrize("name", [folder.parent.name for folder in sorted(paths.reference().glob("*/tables"))])
@@ -207,8 +213,8 @@ def test_the_committed_reference_is_what_the_code_makes_of_its_metrics(name, tmp
         for folder in paths.reference().glob(f"*/{measured}"):
             shutil.copytree(folder, tmp_path / folder.parent.name / measured)
     for table in tables.TABLES:
-        tables.write_table(table, name)
-    write_claims(name)
+        tables.write_table(table, of(name))
+    write_claims(of(name))
     committed = paths.reference() / name / "tables"
     for file in ("table1.md", "table1.csv", "table2.md", "table3.md", "table3.csv", "table3.tex", "claims.md"):
         made = tmp_path / name / "tables" / file

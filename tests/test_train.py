@@ -22,11 +22,15 @@ from maggan.basics import paths
 from maggan.basics.errors import MagganError
 from maggan.basics.weights import load_weights, read_metadata
 from maggan.networks.generator import Generator
-from maggan.train import loop as trainer
-from maggan.train import run as run_module
-from maggan.train.loop import read_log, train
+from maggan.profiles import profile
+from maggan.systems import SYSTEMS
+from maggan.train import disk, loop, read_log, run, train
+from maggan.train.memory import memory_told
+from maggan.train.run import Run
 from maggan.variants import resolve
-from maggan.weights import load_generator, run_folder
+from maggan.weights import load
+
+SMOKE = profile("smoke")
 
 
 def weights(folder):
@@ -35,14 +39,15 @@ def weights(folder):
 
 def test_a_run_leaves_weights_with_the_config_inside_and_a_whole_log(runs):
     folder = train("maggan", "smoke", iterations=6)
-    G, config = load_generator(folder)
-    assert config == resolve("maggan", "smoke", iterations=6) and not G.training
+    G = load(folder)
+    assert G.config == resolve("maggan", SMOKE, iterations=6) and not G.training
+    assert not any(parameter.requires_grad for parameter in G.parameters())
     log = read_log(folder)
     assert log["iteration"].tolist() == [1, 2, 3, 4, 5, 6]
     assert {"L_D_adv", "L_D_att", "L_D_gp", "L_G_gan", "L_G_rec", "L_G_cls", "L_G_mre"} <= set(log.columns)
     assert [file.name for file in (folder / "samples").iterdir()] == ["0000004.png"]
     assert sorted(file.stem for file in (folder / "snapshots").iterdir()) == ["0000003", "0000006"]
-    snapshot, _ = load_generator(folder / "snapshots" / "0000006.safetensors")
+    snapshot = load(folder / "snapshots" / "0000006.safetensors")
     assert all(torch.equal(a, b) for a, b in zip(snapshot.parameters(), G.parameters(), strict=True))
     assert read_metadata(folder / "weights.safetensors")["iteration"] == 6
     assert set(json.loads((folder / "run.json").read_text())) == {"seconds", "device", "peak_memory_mb"}
@@ -67,7 +72,7 @@ def test_rows_with_losses_of_their_own_train(runs, row):
 def test_an_interrupted_run_goes_on_to_the_same_bits(runs, monkeypatch):
     whole = weights(train("maggan", "smoke", iterations=6))
     (runs / "smoke" / "maggan-seed0").rename(runs / "whole")
-    step = trainer.Run.step
+    step = Run.step
 
     def interrupted_after_three(run):
         parts = step(run)
@@ -76,9 +81,9 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(runs, monkeypatch):
         return parts
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(trainer.Run, "step", interrupted_after_three)
+        patch.setattr(Run, "step", interrupted_after_three)
         train("maggan", "smoke", iterations=6)
-    assert torch.load(run_folder("smoke", "maggan") / "checkpoint.pt", weights_only=True)["iteration"] == 3
+    assert torch.load(paths.run_folder(SMOKE, "maggan") / "checkpoint.pt", weights_only=True)["iteration"] == 3
     assert weights(train("maggan", "smoke", iterations=6)) == whole
 
 
@@ -86,7 +91,7 @@ def test_a_killed_run_goes_on_to_the_same_bits(runs, monkeypatch):
     whole = weights(train("maggan", "smoke", iterations=30))
     (runs / "smoke" / "maggan-seed0").rename(runs / "whole")
     code = (
-        "import torch, maggan.train as t; torch.set_num_threads(1); t.CHECKPOINT_SECONDS = 0; "
+        "import torch, maggan.train.loop as t; torch.set_num_threads(1); t.CHECKPOINT_SECONDS = 0; "
         "t.train('maggan', 'smoke', iterations=30)"
     )
     folder = runs / "smoke" / "maggan-seed0"
@@ -106,10 +111,10 @@ def test_a_killed_run_goes_on_to_the_same_bits(runs, monkeypatch):
 
 def test_a_finished_run_returns_at_once(runs, capsys):
     train("stgan", "smoke", iterations=2)
-    before = (run_folder("smoke", "stgan") / "checkpoint.pt").stat().st_mtime_ns
+    before = (paths.run_folder(SMOKE, "stgan") / "checkpoint.pt").stat().st_mtime_ns
     train("stgan", "smoke", iterations=2)
     assert "is finished" in capsys.readouterr().out
-    assert (run_folder("smoke", "stgan") / "checkpoint.pt").stat().st_mtime_ns == before
+    assert (paths.run_folder(SMOKE, "stgan") / "checkpoint.pt").stat().st_mtime_ns == before
 
 
 def test_a_run_from_before_a_setting_existed_is_not_put_aside(runs, capsys):
@@ -137,7 +142,7 @@ def test_changed_settings_put_the_old_run_aside(runs, capsys):
 
 
 def test_a_loss_that_is_not_finite_is_named_and_the_checkpoint_kept(runs, monkeypatch):
-    monkeypatch.setattr(trainer, "CHECKPOINT_SECONDS", 0)
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0)
     whole = losses.attribute_loss
     calls = []
 
@@ -148,13 +153,13 @@ def test_a_loss_that_is_not_finite_is_named_and_the_checkpoint_kept(runs, monkey
     monkeypatch.setattr(losses, "attribute_loss", breaks)
     with pytest.raises(MagganError, match=r"stgan-seed0: L_D_att is not finite at iteration 4; the checkpoint of"):
         train("stgan", "smoke", iterations=6)
-    state = torch.load(run_folder("smoke", "stgan") / "checkpoint.pt", weights_only=True)
+    state = torch.load(paths.run_folder(SMOKE, "stgan") / "checkpoint.pt", weights_only=True)
     assert state["iteration"] == 3 and all(torch.isfinite(v).all() for v in state["g"].values())
 
 
 def test_weights_that_are_not_finite_never_replace_the_checkpoint(runs, monkeypatch):
-    monkeypatch.setattr(trainer, "CHECKPOINT_SECONDS", 0)
-    step = trainer.Run.step
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0)
+    step = Run.step
 
     def breaks(run):
         parts = step(run)
@@ -163,10 +168,10 @@ def test_weights_that_are_not_finite_never_replace_the_checkpoint(runs, monkeypa
                 next(run.g[0].parameters()).fill_(float("nan"))
         return parts
 
-    monkeypatch.setattr(trainer.Run, "step", breaks)
+    monkeypatch.setattr(Run, "step", breaks)
     with pytest.raises(MagganError, match="stgan-seed0: weights of G are not finite at iteration 3; the checkpoint of"):
         train("stgan", "smoke", iterations=6)
-    assert torch.load(run_folder("smoke", "stgan") / "checkpoint.pt", weights_only=True)["iteration"] == 2
+    assert torch.load(paths.run_folder(SMOKE, "stgan") / "checkpoint.pt", weights_only=True)["iteration"] == 2
 
 
 def test_a_torn_last_line_of_the_log_is_skipped(runs):
@@ -179,7 +184,7 @@ def test_a_torn_last_line_of_the_log_is_skipped(runs):
 def test_weights_of_another_width_are_refused_in_one_line(runs):
     file = train("stgan", "smoke", iterations=2) / "weights.safetensors"
     with pytest.raises(MagganError, match="of another width: encoder.layers.0.0.weight is"):
-        load_weights(file, Generator(resolve("stgan", "smoke", width=16)))
+        load_weights(file, Generator(resolve("stgan", SMOKE, width=16)))
 
 
 @pytest.mark.parametrize("damage", [b"", b"not weights"])
@@ -187,7 +192,7 @@ def test_damaged_weights_are_named(runs, damage):
     file = train("stgan", "smoke", iterations=1) / "weights.safetensors"
     file.write_bytes(damage)
     with pytest.raises(MagganError, match="weights.safetensors is damaged"):
-        load_generator(file)
+        load(file)
 
 
 def test_a_damaged_checkpoint_is_named(runs, monkeypatch):
@@ -200,7 +205,7 @@ def test_a_damaged_checkpoint_is_named(runs, monkeypatch):
 
 def test_a_device_without_room_is_no_damaged_checkpoint(runs, monkeypatch):
     """PyTorch's error is a RuntimeError, as is that of a torn file; the file is whole, and stays."""
-    monkeypatch.setattr(trainer, "CHECKPOINT_SECONDS", 0)
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0)
     folder = train("stgan", "smoke", iterations=2)
     (folder / "weights.safetensors").unlink()
     monkeypatch.setattr(torch.nn.Module, "load_state_dict", Raises(torch.OutOfMemoryError("CUDA out of memory")))
@@ -214,12 +219,12 @@ def test_a_device_without_room_is_no_damaged_checkpoint(runs, monkeypatch):
 def test_too_little_memory_is_told_in_whatever_words(error, monkeypatch):
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: SimpleNamespace(total_memory=1e6))
     with pytest.raises(MagganError, match="needs about .* take a device with more memory, or a smaller profile$"):
-        with trainer.memory_told(resolve("maggan", "smoke"), "cuda"):
+        with memory_told(resolve("maggan", SMOKE), "cuda"):
             raise error
 
 
 def test_other_errors_are_no_matter_of_memory():
-    with pytest.raises(RuntimeError, match="^shapes$"), trainer.memory_told(resolve("maggan", "smoke"), "cuda"):
+    with pytest.raises(RuntimeError, match="^shapes$"), memory_told(resolve("maggan", SMOKE), "cuda"):
         raise RuntimeError("shapes")
 
 
@@ -235,8 +240,8 @@ class Raises:
 
 @pytest.mark.parametrize("row", ["maggan", "fadernet", "icgan"])
 def test_what_is_read_ahead_is_what_is_asked_for(runs, row, monkeypatch):
-    asked, batches_from = [], trainer.Run.batches_from
-    monkeypatch.setattr(trainer.Run, "batches_from", lambda run, k: asked.append(batches_from(run, k)) or asked[-1])
+    asked, batches_from = [], Run.batches_from
+    monkeypatch.setattr(Run, "batches_from", lambda run, k: asked.append(batches_from(run, k)) or asked[-1])
     train(row, "smoke", iterations=4)
     assert len(asked) >= 4
     for now, *later in zip(asked, asked[1:], asked[2:], strict=False):
@@ -247,21 +252,22 @@ def test_what_is_read_ahead_is_what_is_asked_for(runs, row, monkeypatch):
 def test_a_gpu_reads_every_batch_once_and_in_order(row, batches):
     """As on a GPU, with numbers for faces: a CPU never reads ahead."""
     read, steps = [], [5 * iteration + k for iteration in range(8) for k in range(batches)]
-    run = object.__new__(trainer.Run)
-    run.config = resolve(row, "smoke", critic_steps=5)
-    run.fabric = SimpleNamespace(device=torch.device("cuda"), global_rank=0, world_size=1)
-    run.faces = SimpleNamespace(batch=lambda numbers, device: read.append(numbers[0]) or numbers[0])
-    run.numbers = lambda step: [step]
-    run.ahead = {}
-    with ThreadPoolExecutor(1) as run.reader:
-        for step in steps[: -run_module.AHEAD]:
-            run.iteration, k = divmod(step, 5)
-            assert run.batch(k) == step
+    pretended = object.__new__(Run)
+    pretended.config = resolve(row, SMOKE, critic_steps=5)
+    pretended.system = SYSTEMS[pretended.config.system]
+    pretended.fabric = SimpleNamespace(device=torch.device("cuda"), global_rank=0, world_size=1)
+    pretended.faces = SimpleNamespace(batch=lambda numbers, device: read.append(numbers[0]) or numbers[0])
+    pretended.numbers = lambda step: [step]
+    pretended.ahead = {}
+    with ThreadPoolExecutor(1) as pretended.reader:
+        for step in steps[: -run.AHEAD]:
+            pretended.iteration, k = divmod(step, 5)
+            assert pretended.batch(k) == step
     assert read == steps
 
 
 def test_sheets_show_large_faces_smaller(runs, monkeypatch):
-    monkeypatch.setattr(run_module, "SAMPLE_SIZE", 16)
+    monkeypatch.setattr(disk, "SAMPLE_SIZE", 16)
     folder = train("stgan", "smoke", iterations=4)
     with Image.open(folder / "samples" / "0000004.png") as sheet:
         assert sheet.size == (15 * 17 + 1, 6 * 17 + 1)
@@ -269,7 +275,7 @@ def test_sheets_show_large_faces_smaller(runs, monkeypatch):
 
 def test_missing_weights_say_how_to_make_them(runs):
     with pytest.raises(MagganError, match="make row ROW="):
-        load_generator(run_folder("smoke", "maggan"))
+        load(paths.run_folder(SMOKE, "maggan"))
 
 
 @pytest.mark.parametrize(
@@ -310,6 +316,6 @@ def test_levers_of_the_device_change_rounding_alone(runs, monkeypatch):
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="aot_eager"))  # which needs no C compiler
     plain = read_log(train("maggan", "smoke", iterations=3))
     for lever in ({"channels_last": False}, {"fused": True}, {"compile": True}, {"precision": "bf16"}):  # not on a CPU
-        shutil.rmtree(run_folder("smoke", "maggan"))
+        shutil.rmtree(paths.run_folder(SMOKE, "maggan"))
         pulled = read_log(train("maggan", "smoke", iterations=3, **lever))
         pd.testing.assert_frame_equal(pulled, plain, rtol=1e-3, atol=1e-4)

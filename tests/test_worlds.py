@@ -8,13 +8,13 @@ from torchvision.transforms.functional import to_pil_image
 
 from maggan.attributes import ATTRIBUTES
 from maggan.basics.errors import MagganError
-from maggan.data.faces import open_faces, source
-from maggan.drawnfaces.paint import draw
+from maggan.data import open_faces, source
+from maggan.drawnfaces import draw
+from maggan.evaluate import evaluate
 from maggan.evaluate.judges import train_judges
-from maggan.evaluate.protocol import evaluate
-from maggan.masks.store import MaskStore
+from maggan.masks import MaskStore
 from maggan.profiles import profile
-from maggan.train.loop import read_log, train
+from maggan.train import read_log, train
 
 NUMBERS = [*range(1, 25), *range(182_001, 182_005), *range(182_638, 182_646)]
 

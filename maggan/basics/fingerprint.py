@@ -15,6 +15,7 @@ PACKAGE = Path(__file__).resolve().parents[1]
 TOLD = {"MagganError", "nearest", "NoEyesError", "damaged"}  # make an error: its words decide nothing
 SAID = {"print", "warn", "warn_once", "set_postfix"}  # say something, and do nothing else
 PASSED_ON = {"progress"}  # give their first argument on
+LOOKS = {"title", "colour", "year"}  # arguments that say how something is shown
 
 
 def fingerprint(roots, neutral=(), words=False, package=PACKAGE):
@@ -98,6 +99,8 @@ def outline(node, words=False):
     if not isinstance(node, ast.AST):
         return repr(node)
     if isinstance(node, ast.Import | ast.ImportFrom) or is_remark(node, words):
+        return None
+    if isinstance(node, ast.keyword) and node.arg in LOOKS and not words:
         return None
     if isinstance(node, ast.Raise) and not words:
         return ["Raise"]

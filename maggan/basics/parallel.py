@@ -27,7 +27,7 @@ def keep_freed_memory():
     mallopt(M_TRIM_THRESHOLD, -1)
 
 
-def launch(device=None, devices=1, nodes=1, precision="32", unused=False):
+def launch(device=None, devices=1, nodes=1, precision="32", part_by_part=False):
     """The fabric of `devices` processes on each of `nodes` machines, this one among them; starts those that are not.
 
     On CPUs they keep freed memory from here on.
@@ -35,7 +35,7 @@ def launch(device=None, devices=1, nodes=1, precision="32", unused=False):
     device      "cpu" or "cuda"; None takes a GPU if there is one
     precision   "bf16" for passes of networks in bfloat16, where the device has it; never of losses and penalties, for
                 it would blur the critic's differences and the penalty's norm (reading 6)
-    unused      whether an iteration leaves out part of a network
+    part_by_part  whether an iteration leaves out part of a network
 
     Raises MagganError if there is no such device.
     """
@@ -44,7 +44,7 @@ def launch(device=None, devices=1, nodes=1, precision="32", unused=False):
         raise MagganError("there is no GPU that PyTorch can use here; leave device out, or say device='cpu'.")
     # statistics of batch norm are shared where they are taken; sending them around would break the second of two
     # passes in a row
-    several = DDPStrategy(broadcast_buffers=False, find_unused_parameters=unused)
+    several = DDPStrategy(broadcast_buffers=False, find_unused_parameters=part_by_part)
     short = precision == "bf16" and accelerator == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
     fabric = Fabric(
         accelerator=accelerator, devices=devices, num_nodes=nodes, strategy=several if devices * nodes > 1 else "auto",

@@ -41,6 +41,13 @@ def notebooks():
     return ROOT / "notebooks"
 
 
+def settle():
+    """Make the folders that the environment names absolute, for processes that run in another folder than this one."""
+    for name in ("MAGGAN_RUNS", "MAGGAN_RESULTS", "MASKS", "CELEBA"):
+        if os.environ.get(name):
+            os.environ[name] = str(Path(os.environ[name]).expanduser().absolute())
+
+
 # ------------------------------------------------------------------------------------- below runs/
 
 

@@ -7,7 +7,8 @@ class Source:
     A world's source has `names` of its faces, in order, their `size` in pixels, and
 
     identity()            what tells these faces from others, as JSON values: what was made of others is then noticed
-    load(indices, device) the faces with these numbers: uint8 images (B, 3, S, S), parts (B, 19, S, S), attributes (B, 13)
+    load(indices, device) the faces with these numbers as uint8: images (B, 3, S, S), parts (B, 19, S, S) and
+                          attributes (B, 13)
     attributes()          the attributes of all faces: (N, 13) uint8
     flipped(indices, attribute, device)   where `true_edits`: these faces with that one attribute flipped, as uint8
     """

@@ -8,9 +8,10 @@ from PIL import Image
 from torchvision.transforms.v2 import functional as transforms
 
 from ..attributes import ATTRIBUTES, CONFLICTS, attribute_index
-from ..basics.errors import MagganError
+from ..basics.errors import MagganError, nearest
 from ..basics.images import as_picture, from_levels
 from ..data import SOURCES
+from ..networks.generator import EditingNetwork
 from ..parser import load_parser, parse
 from ..regions import blend, preserved_mask
 from ..weights import load, world_of
@@ -40,7 +41,10 @@ class Editor:
     def __init__(self, generator, parser=None, device="cpu", classifier=None):
         self.generator, self.config, self.parser, self.device = generator, generator.config, parser, device
         self.classifier = classifier
-        self.of_photos = SOURCES[world_of(generator)].people
+        world = world_of(generator)
+        if world not in SOURCES:
+            raise nearest(world, list(SOURCES), "world")
+        self.of_photos = SOURCES[world].people
 
     @classmethod
     def load(cls, path, parser=None, device="cpu", classifier=None):
@@ -53,6 +57,8 @@ class Editor:
         path = Path(path).expanduser()
         _check_device(device)
         generator = load(path, device)
+        if not isinstance(generator, EditingNetwork):
+            raise MagganError(f"{path}: is a judge, no generator; name a run folder or its weights.safetensors.")
         if parser is not None and not isinstance(parser, torch.nn.Module):
             parser = load_parser(parser, device)
         return cls(generator, parser, device, _load_classifier(classifier, path, device))
@@ -222,4 +228,7 @@ def _load_classifier(named, weights, device):
         return None
     if not file.is_file():
         raise MagganError(f"{file}: no classifier here; name the one that python -m maggan.judges made.")
-    return load(file, device)
+    network = load(file, device)
+    if isinstance(network, EditingNetwork):
+        raise MagganError(f"{file}: is a generator, no classifier; name the one that python -m maggan.judges made.")
+    return network

@@ -5,6 +5,7 @@
 """
 
 import argparse
+from pathlib import Path
 
 from maggan.basics.errors import MagganError, cli
 from maggan.basics.progress import warn
@@ -30,6 +31,10 @@ def main(arguments=None):
     verify.add_argument("--store", required=True)
     options = vars(parser.parse_args(arguments))
     if options.pop("command") == "build":
+        if not Path(options["parser"]).expanduser().exists() and (Path(options["out"]) / "store.json").exists():
+            print(f"masks: those in {options['out']} are taken as they are, for there is no parser; "
+                  "photos without masks are left out")  # fmt: skip
+            return
         store, whole = build_masks(options.pop("parser"), **options), ""
         if store is None:  # not the first process, which tells
             return

@@ -7,7 +7,7 @@
 import argparse
 import json
 
-from maggan.basics.errors import cli
+from maggan.basics.errors import MagganError, cli
 from maggan.parser import load_parser
 from maggan.parser.training import evaluate_parser, train_parser
 
@@ -34,6 +34,8 @@ def main(arguments=None):
     judge.add_argument("--parser", required=True, help="our weights, or the published 79999_iter.pth")
     options = vars(parser.parse_args(arguments))
     command, folder = options.pop("command"), options.pop("pairs")
+    if not folder:  # as make passes it on where none was named
+        raise MagganError("no parser yet: train one, PAIRS=folder of CelebAMask-HQ, or name one, PARSER=79999_iter.pth")
     if command == "train":
         print(train_parser(folder, **options))
     else:

@@ -8,15 +8,12 @@ from ..basics import paths
 from ..basics.errors import nearest
 from . import architecture, diagrams, figures, morefigures, paperfigures
 
-MODULES = architecture, diagrams, paperfigures, morefigures  # whose figures are in figures.FIGURES once imported
-
-
-def papers_first(name):
-    """The paper's figures by number, then the others in the order of the modules."""
-    return (0, name) if name.startswith("fig") else (1, "")
-
-
-FIGURES = {name: figures.FIGURES[name] for name in sorted(figures.FIGURES, key=papers_first)}
+MODULES = architecture, diagrams, paperfigures, morefigures
+# The paper's by number, then the others as they come.
+_all = [name for module in MODULES for name, drawing in figures.FIGURES.items()
+        if drawing.draw.__module__ == module.__name__]  # fmt: skip
+_papers = sorted(name for name in _all if name.startswith("fig"))
+FIGURES = {name: figures.FIGURES[name] for name in [*_papers, *(name for name in _all if name not in _papers)]}
 
 
 def figure(name, results):

@@ -208,7 +208,7 @@ def leakage(results):
 @figure("the weight lambda_3 of L_mre", rows=("maggan-no-mre", "maggan", *SWEEP))
 def sweep(results):
     """MRE and accuracy at 1.5 against lambda_3, the weight of L_mre."""
-    weights = {slug: ROWS[slug].get("lambda_3", DEFAULTS["lambda_3"]) for slug in ("maggan-no-mre", "maggan", *SWEEP)}
+    weights = {slug: (DEFAULTS | ROWS[slug].settings)["lambda_3"] for slug in ("maggan-no-mre", "maggan", *SWEEP)}
     rows, places = sorted(weights, key=weights.get), ("metrics/mre", "metrics/accuracy_1.5")
     runs, absent, extra = chosen(results, "sweep", rows, places, needs=rows)
     figure, panels = plt.subplots(1, 2, figsize=(9, 3))

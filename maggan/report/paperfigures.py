@@ -37,7 +37,7 @@ def flips_of(slug, profile, batch, names):
     att_diffs = single_flips(batch.attributes)[:, wanted]
     edits = generator.edits(batch.images, att_diffs, batch.parts, batch.attributes)
     preserved = metrics.preserved_of_flips(batch.parts, batch.attributes)[:, wanted]
-    return edits, preserved_change(batch.images[:, None], edits, preserved).mean(dim=(2, 3, 4))
+    return edits, preserved_change(edits, batch.images[:, None], preserved).mean(dim=(2, 3, 4))
 
 
 def shares(profile, part, count=None):

@@ -6,7 +6,7 @@ import io
 
 from PIL import Image
 
-from ..report.figures import short_title
+from ..variants import short_title
 from .pictures import SHOWN_UP_TO, difference, overlay, parts_picture, preserved_overlay
 
 LARGEST = 800  # pixels of the longer side of a photo on the page; the saved file has the photo's own size

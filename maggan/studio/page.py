@@ -11,7 +11,7 @@ from ..attributes import ATTRIBUTES, NEVER_EDITABLE, PAIRS, PARTS, TABLES
 from ..basics import paths
 from ..basics.errors import MagganError
 from ..editor.photo import FIRST_EYE, NoEyesError
-from ..report.figures import short_title
+from ..variants import short_title
 from .html import STYLE, card, cards, eye_photo, faces_style, save_link, sentences, wipe
 from .pictures import overlay
 from .studio import LIMIT, Studio, as_png

@@ -11,7 +11,9 @@ from ..attributes import PARTS, attribute_index
 from ..basics.images import as_image
 from ..drawnfaces import latents as drawnlatents
 from ..drawnfaces import render
-from ..report.figures import PART_COLOURS, sheet, short_title, styled
+from ..regions import preserved_change
+from ..report.figures import PART_COLOURS, sheet, styled
+from ..variants import short_title
 
 SHOWN_UP_TO = 0.5  # of a difference, in the pixel range [-1, 1]: what is larger has the last colour of the scale
 TINT = np.array([213, 94, 0])  # of what an edit may change
@@ -90,7 +92,7 @@ def edit_error(face, edited, preserved):
     face and edited are PIL images of one size, preserved (S, S) is M of eq. 5. Pixel range [-1, 1], mean over pixels
     and colours. For a single flip it is `metrics.mre_of_flips` of the pictures as they are saved, in 8 bits.
     """
-    return (preserved * (as_image(edited) - as_image(face)).abs()).mean().item()
+    return preserved_change(as_image(edited), as_image(face), preserved).mean().item()
 
 
 def true_edit(seed, changes, size):

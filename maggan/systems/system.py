@@ -28,6 +28,7 @@ class System:
     initialise: Callable = xavier  # applied to every module of both
     g_methods: tuple = ()  # called beside forward while training
     d_methods: tuple = ()
+    part_by_part: bool = False  # whether an iteration leaves out part of a network, for several processes to know
     batches: int | None = None  # how many batches an iteration takes; None: `critic_steps`
     settings: dict = field(default_factory=dict)
     recipes: dict = field(default_factory=dict)

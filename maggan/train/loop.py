@@ -18,6 +18,7 @@ from ..data import open_faces
 from ..profiles import Profile
 from ..profiles import profile as named
 from ..stages import code_of
+from ..systems import SYSTEMS
 from ..variants import resolve
 from .disk import Disk
 from .memory import memory_told
@@ -45,7 +46,7 @@ def train(variant, profile, seed=0, device=None, devices=1, nodes=1, on_sample=N
     profile = profile if isinstance(profile, Profile) else named(profile)  # the one door that takes a name
     config = resolve(variant, profile, seed, **overrides)
     folder = paths.run_folder(profile, variant, seed)
-    fabric = launch(device, devices, nodes, config.precision, unused=config.system == "icgan")
+    fabric = launch(device, devices, nodes, config.precision, SYSTEMS[config.system].part_by_part)
     if fabric.device.type == "cuda":
         torch.set_float32_matmul_precision("high")  # TensorFloat-32
         torch.cuda.reset_peak_memory_stats(fabric.device)  # the peak is to be this run's

@@ -14,7 +14,7 @@ from .basics.errors import MagganError
 from .basics.weights import load_weights, read_metadata, save_weights
 from .config import Config
 from .networks.generator import EditingNetwork
-from .networks.judges import FEATURES, JUDGES, AttributeClassifier
+from .networks.judges import JUDGES, judge_of
 from .profiles import PROFILES
 from .systems import build_generator
 
@@ -55,27 +55,28 @@ def load(path, device="cpu"):
     for name, known in (("attributes", ATTRIBUTES), ("parts", PARTS)):
         if tuple(metadata.get(name, known)) != known:
             raise MagganError(f"{file} was trained for other {name} ({', '.join(metadata[name])}) than this version's.")
+    try:
+        network = rebuilt(metadata)
+    except (MagganError, KeyError, TypeError) as error:
+        raise MagganError(f"{file} is not of this version's maggan.train or maggan.judges ({error}).") from None
+    return load_weights(file, network).to(device).eval().requires_grad_(False)
+
+
+def rebuilt(metadata):
+    """The untrained network that a file's metadata describe."""
     if "config" in metadata:
         network = build_generator(Config.of(metadata["config"]))
         network.world = metadata.get("world")
         if "relation" in metadata:
             network.relation = tuple(matrix_of(metadata["relation"][sign]) for sign in "+-")
-    elif "network" in metadata:
-        network = JUDGES[metadata["network"]](**metadata["built"])
-    elif metadata.get("profile") in PROFILES:  # a judge of a version that did not say more
-        network = judge_of(metadata.get("judge", "classifier"), PROFILES[metadata["profile"]])
-    else:
-        raise MagganError(f"{file} does not say what it is of: it was not written by maggan.train or maggan.judges.")
-    return load_weights(file, network).to(device).eval().requires_grad_(False)
+        return network
+    if "network" in metadata:
+        return JUDGES[metadata["network"]](**metadata["built"])
+    if metadata.get("profile") not in PROFILES:  # which a judge of an earlier version names, and no more
+        raise MagganError("it does not say what it is of")
+    return judge_of(metadata.get("judge", "classifier"), PROFILES[metadata["profile"]])
 
 
 def matrix_of(rows):
     """A relation matrix (13, 19) from the names of each attribute's parts."""
     return torch.tensor([[float(part in row) for part in PARTS] for row in rows])
-
-
-def judge_of(name, profile):
-    """An untrained judge, "classifier" or "features", of a profile."""
-    if name == "classifier":
-        return AttributeClassifier(profile.size, profile.judge_width)
-    return FEATURES[profile.features](profile.size)

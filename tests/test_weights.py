@@ -145,7 +145,7 @@ def test_files_of_earlier_versions_say_less(file):
 
 def test_a_file_that_says_nothing_is_refused(file):
     save_weights(file, built("stgan"))
-    with pytest.raises(MagganError, match=f"^{file} does not say what it is of"):
+    with pytest.raises(MagganError, match=f"^{file} is not of this version.*it does not say what it is of"):
         weights.load(file)
 
 
@@ -156,3 +156,25 @@ def test_the_networks_that_come_with_the_package_load(name):
     assert {value.dtype for value in network.parameters()} == {torch.float32}  # halved on the disk alone
     if name != "classifier":
         assert network.config.variant == name and weights.world_of(network) == "drawn"
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"config": {"system": "newgan"}},
+        {"config": {"newer": 1}},
+        {"config": None},
+        {"network": "NewJudge", "built": {}},
+        {"network": "SmallFeatures", "built": {"depth": 3}},
+    ],
+    ids=str,
+)
+def test_what_another_version_wrote_is_one_line_that_names_the_file(file, damage):
+    about = weights.about(built("stgan"))
+    if damage.get("config"):
+        damage = {"config": {**about["config"], **damage["config"]}}
+    elif "config" in damage:
+        damage = {"config": {"variant": "stgan"}}
+    save_weights(file, built("stgan"), **damage)
+    with pytest.raises(MagganError, match=f"^{file} is not of this version's maggan.train or maggan.judges"):
+        weights.load(file)

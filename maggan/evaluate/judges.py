@@ -29,7 +29,7 @@ from ..basics.parallel import keep_freed_memory
 from ..basics.progress import progress
 from ..basics.weights import read_metadata
 from ..data import open_faces, source, source_of
-from ..networks.judges import CLASSIFIER_SIZE
+from ..networks.judges import CLASSIFIER_SIZE, judge_of
 from ..stages import code_of
 
 LARGEST_SEEN = 512  # pixels: faces to learn from need not be larger, for judges look at 128 or 299 px of them
@@ -192,7 +192,7 @@ def train_judges(profile, device=None):
     report = {"profile": profile.name, "code": code, "epochs": profile.judge_epochs, "faces": len(faces)}
     for name, file in zip(Judges._fields, files, strict=True):
         torch.manual_seed(0)
-        network = weights.judge_of(name, profile)
+        network = judge_of(name, profile)
         if not trained(file, code):
             seconds = round(fit(name, network, faces, profile.judge_epochs, folder, code, device), 1)
             weights.save(file, network, profile=profile.name, code=code, judge=name, seconds=seconds)

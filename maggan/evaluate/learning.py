@@ -16,6 +16,8 @@ from ..basics import paths
 from ..basics.errors import MagganError
 from ..basics.parallel import keep_freed_memory
 from ..basics.progress import progress
+from ..basics.weights import read_metadata
+from ..config import Config
 from ..data import open_faces
 from ..stages import code_of
 from .judges import load_judges
@@ -73,7 +75,7 @@ def learning(variant, profile, seed=0, device=None):
     if device == "cpu":
         keep_freed_memory()
     file, kept = paths.learning_file(variant, profile, seed), snapshots(variant, profile, seed)
-    config = weights.load(kept[-1]).config
+    config = Config.of(read_metadata(kept[-1])["config"])
     result = {"row": variant, "profile": profile.name, "seed": seed, "size": profile.size,
               "config_hash": config.hash(), "iterations": config.iterations, "points": []}  # fmt: skip
     faces, judges = open_faces(profile, "validation"), load_judges(profile, device)

@@ -2,7 +2,7 @@
 
 import json
 import math
-from functools import cache, cached_property
+from functools import cached_property
 
 import numpy as np
 
@@ -24,7 +24,7 @@ class Results:
     """
 
     def __init__(self, profile):
-        self.profile = profile
+        self.profile, self._at, self._learning = profile, {}, {}
 
     @cached_property
     def yours(self):
@@ -39,18 +39,20 @@ class Results:
         file = paths.judges_file(self.profile)
         return json.loads(file.read_text()) if file.exists() else None
 
-    @cache  # noqa: B019, results live as long as what is made of them
     def at(self, factor):
         """The results at `factor` times the size, or None where there is no such profile."""
-        profile = resized(self.profile, factor)
-        return self if profile is self.profile else profile and Results(profile)
+        if factor not in self._at:
+            profile = resized(self.profile, factor)
+            self._at[factor] = self if profile is self.profile else profile and Results(profile)
+        return self._at[factor]
 
-    @cache  # noqa: B019
     def learning(self, slug):
         """The points of a row's curve, first to last, its seeds taken together.
 
         MagganError with the command where there is no curve, half of one, or curves of different lengths.
         """
+        if slug in self._learning:
+            return self._learning[slug]
         seeds = paths.learning_files(slug, self.profile) or [0]
         curves = {seed: read_learning(slug, self.profile, seed)["points"] for seed in seeds}
         lengths = {seed: [point["iteration"] for point in points] for seed, points in curves.items()}
@@ -58,7 +60,9 @@ class Results:
             if points != next(iter(lengths.values())):
                 file = paths.learning_file(slug, self.profile, seed)
                 raise MagganError(f"{file} has other iterations than the seed before it; delete the older one of them.")
-        return [combined(dict(zip(curves, points, strict=True))) for points in zip(*curves.values(), strict=True)]
+        points = zip(*curves.values(), strict=True)
+        self._learning[slug] = [combined(dict(zip(curves, each, strict=True))) for each in points]
+        return self._learning[slug]
 
     def command(self, slug, seed=0):
         """What trains and evaluates a row."""

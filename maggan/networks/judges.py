@@ -92,6 +92,13 @@ JUDGES = {network.__name__: network for network in (AttributeClassifier, SmallFe
 FEATURES = {"small": SmallFeatures, "inception": InceptionFeatures}  # the networks behind FID, as profiles name them
 
 
+def judge_of(name, profile):
+    """An untrained judge, "classifier" or "features", of a profile."""
+    if name == "classifier":
+        return AttributeClassifier(profile.size, profile.judge_width)
+    return FEATURES[profile.features](profile.size)
+
+
 def resized(images, size):
     """Images at another size, antialiased; themselves if they have it."""
     if images.shape[-1] == size:

@@ -80,11 +80,12 @@ def chosen(results, name, rows, places, needs=ALWAYS):
 
 
 def again(slug, results, what):
-    """The command that gives a row the number that it lacks."""
+    """The command that gives a row the number that it lacks, of each of its seeds."""
     if what in ("fid", "kid") and "clean-fid" in " ".join(results.yours[slug].get("notes", [])):
         return "pip install clean-fid==0.1.35"
-    seed = results.yours[slug]["seeds"][0]
-    return f"python -m maggan.evaluate {slug} {results.profile.name}{f' --seed {seed}' if seed else ''}"
+    seeds = results.yours[slug]["seeds"]
+    each = [f"python -m maggan.evaluate {slug} {results.profile.name}{f' --seed {s}' if s else ''}" for s in seeds]
+    return " and ".join(each)
 
 
 def not_run(figure, rows, runs=None, places=ACCURACY, extra=()):

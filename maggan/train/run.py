@@ -29,6 +29,8 @@ class Run:
                 f"batch {config.batch} cannot be shared evenly by {fabric.world_size} processes in {config.accumulate} "
                 "pieces each: change batch, accumulate or devices."
             )
+        if fabric.device.type == "cuda":
+            torch.set_float32_matmul_precision("high")  # TensorFloat-32
         torch.manual_seed(config.seed)
         built = (self.system.generator, self.system.discriminator)
         generator, discriminator = (network(config).apply(self.system.initialise) for network in built)

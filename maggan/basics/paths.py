@@ -66,11 +66,6 @@ def run_folder(profile, variant, seed=0):
     return runs() / profile.name / f"{variant}-seed{seed}"
 
 
-def run_folders(profile, variant):
-    """The runs of a row that are there: {seed: folder}, in order."""
-    return numbered((runs() / profile.name).glob("*"), variant)
-
-
 def weights_file(profile, variant, seed=0):
     """The trained generator of a row."""
     return run_folder(profile, variant, seed) / "weights.safetensors"

@@ -66,7 +66,11 @@ def main():
     parser.add_argument("run", nargs="?", default="", help="the run that it is for, such as maggan-seed0")
     args = parser.parse_args()
     paths.settle()  # a kernel runs in the notebooks' folder
-    row, _, seed = args.run.partition("-seed")
+    row, _, seed = args.run.rpartition("-seed")
+    if args.run and not (row and seed.isdigit()):
+        raise MagganError(f"'{args.run}' is no run: name a row and a seed, as in maggan-seed0")
+    if not args.run and "{row}" in INSTEAD.get(args.notebook, ("", ""))[1]:
+        raise MagganError(f"{args.notebook} is about a run: name it, as in maggan-seed0")
     parameters = {"profile": args.profile.name} | ({"row": row, "seed": int(seed)} if args.run else {})
     if find_spec("papermill") and find_spec("ipykernel"):
         name = f"{args.notebook}-{args.run}".rstrip("-")

@@ -28,7 +28,8 @@ def main():
         raise MagganError(f"PARSER is that of a model for photos; name both: make {args.page} MODEL=folder PARSER=file")
     paths.settle()
     settings = str(paths.ROOT / "page")  # Jupyter's and Voila's, and Voila's page
-    os.environ |= {"JUPYTER_CONFIG_PATH": settings, "JUPYTER_PATH": settings, "MAGGAN_PROFILE": args.profile}
+    os.environ |= {"JUPYTER_CONFIG_PATH": settings, "JUPYTER_PATH": settings}
+    os.environ |= {"MAGGAN_PROFILE": args.profile} if args.page == "rate" else {}
     for name, value in (("MAGGAN_MODEL", args.model), ("MAGGAN_PARSER", args.model and args.parser)):
         os.environ[name] = str(Path(value).expanduser().absolute()) if value else ""  # a kernel runs elsewhere
     command, notebook = PAGES[args.page]

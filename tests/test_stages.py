@@ -82,7 +82,7 @@ def test_a_moved_module_changes_nothing(package):
         (("drawnfaces/head.py", "(0.95, 0.79, 0.69)", "(0.95, 0.79, 0.70)"), set(STAGES) - {"masks"}),
         (("masks/build.py", "batch=16", "batch=8"), {"masks"}),
     ],
-    ids=str,
+    ids=lambda value: f"{value[0]}: {value[1]}" if isinstance(value, tuple) else "",
 )
 def test_what_decides_numbers_changes_what_stands_on_it(package, where, stages):
     assert changed(package, where) == stages

@@ -2,7 +2,7 @@
 
 Syntax trees are hashed, so comments and layout do not count. Nor does what is left out of the tree here: docstrings,
 imports (so a module may move), types, what a user is told, and progress bars. The standard library is enough, for make
-asks before there is an environment.
+asks at every call.
 """
 
 import ast

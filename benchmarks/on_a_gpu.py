@@ -1,9 +1,10 @@
 """What only a GPU can show, in one go: `make bench-gpu`.
 
-1. ten iterations in float32 on the CPU and on the GPU: how far the losses are apart;
-2. each setting that decides how an iteration is computed, against without;
-3. images a second, peak memory beside the estimate, and the share of the card's peak, at 128 to 1024 px;
-4. what is said where memory will not do;
+1. images a second, peak memory and the share of the card's peak at 128 to 1024 px; at 128 px also without CUDA graphs,
+   and the step as one writes it down;
+2. ten iterations in float32 on the CPU and on the GPU, with CUDA graphs and without: how far the losses are apart;
+3. each setting that decides how an iteration is computed, against without;
+4. how much memory was estimated; what is said where memory will not do;
 5. rows stgan and maggan at 256 px, maggan at 512 and 1024 px: trained for a while, evaluated, pictures.
 
 Each result is on the disk at once, in results/bench/gpu.json, and is not measured again: the same command goes on where
@@ -22,12 +23,13 @@ from dataclasses import replace
 
 import torch
 from PIL import Image
-from speed import LEVERS, lever, started
+from speed import LEVERS, Straightforward, faces, lever, started
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from maggan.basics import paths
 from maggan.basics.errors import MagganError, cli
+from maggan.basics.images import Batch
 from maggan.evaluate import evaluate
 from maggan.evaluate.judges import train_judges
 from maggan.profiles import profile
@@ -39,7 +41,7 @@ from maggan.variants import resolve
 PEAKS = {"H200": 989, "H100 PCIe": 756, "H100": 989, "A100": 312, "L40S": 362, "4090": 165}
 SIZES = ("drawn128", "drawn256", "drawn512", "drawn1024")
 ROWS = (("stgan", "drawn256"), ("maggan", "drawn256"), ("maggan", "drawn512"), ("maggan", "drawn1024"))
-WARM, TIMED = 3, 10  # iterations
+WARM, TIMED = 5, 10  # iterations; steps are captured within the first ones
 RATE = 2e-5  # at the usual ones Adam makes full steps of mere rounding, and after ten nothing can be compared
 # Faces are drawn as they are needed. The judges of these rows see few of them: seconds instead of minutes.
 FEW = dict(train_faces=2000, decorrelated_faces=1000, validation_faces=64, test_faces=96)
@@ -57,9 +59,9 @@ class Operations(TorchDispatchMode):
         return made
 
 
-def agreement(device, base):
+def agreement(device, base, graphs):
     """How far apart any loss is, relatively, in ten float32 iterations on the CPU and on the device."""
-    config = resolve("maggan", profile(base), precision="32", fused=False, rate_g=RATE, rate_d=RATE)
+    config = resolve("maggan", profile(base), precision="32", fused=False, graphs=graphs, rate_g=RATE, rate_d=RATE)
     logs, before = [], (torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32)
     torch.set_float32_matmul_precision("highest")
     torch.backends.cudnn.allow_tf32 = False
@@ -71,7 +73,8 @@ def agreement(device, base):
         torch.set_float32_matmul_precision(before[0])
         torch.backends.cudnn.allow_tf32 = before[1]
     apart = [max(abs(a[name] - b[name]) / max(1, abs(a[name])) for name in a) for a, b in zip(*logs, strict=True)]
-    return {"row": "maggan", "profile": base, "rates": RATE, "distance at each iteration": apart, "largest": max(apart)}
+    about = {"row": "maggan", "profile": base, "rates": RATE, "graphs": graphs}
+    return about | {"distance at each iteration": apart, "largest": max(apart)}
 
 
 def gain(name, device):
@@ -81,12 +84,12 @@ def gain(name, device):
     return {"lever": line.ours, "of": line.what, **taken, "gain": line.others / line.taken}
 
 
-def rate(name, device, tflops):
-    """How fast and how large an iteration of row maggan is."""
-    config = resolve("maggan", profile(name))
-    run = started(config, device)
+def rate(name, device, tflops, row="maggan", **settings):
+    """How fast and how large an iteration of a row is."""
+    config = resolve(row, profile(name), **settings)
     with Operations() as counter:
-        run.step()
+        started(replace(config, graphs=False), device).step()
+    run = started(config, device)
     for _ in range(WARM):
         run.step()
     on_gpu = device == "cuda"
@@ -98,12 +101,25 @@ def rate(name, device, tflops):
     seconds = (time.perf_counter() - begun) / TIMED
     work = counter.total / seconds / 1e12
     return {
-        "profile": name, "batch": config.batch, "precision": config.precision, "seconds an iteration": seconds,
+        "row": row, "profile": name, "batch": config.batch, "precision": config.precision, "graphs": bool(run.graphs),
+        "seconds an iteration": seconds,
         "images a second": config.batch / seconds, "teraflops": work,
         "share of peak": work / tflops if tflops else None,
-        "peak GB": torch.cuda.max_memory_allocated() / 1e9 if on_gpu else None,
-        "estimated GB": peak_bytes(config) / 1e9,
+        "peak GB": torch.cuda.max_memory_reserved() / 1e9 if on_gpu else None,
     }  # fmt: skip
+
+
+def written_down(name, device):
+    """How fast an iteration is as one writes it down: every pass in full, in float32 and PyTorch's own layout."""
+    config = resolve("maggan", profile(name))
+    batch = Batch(*(tensor.to(device) for tensor in faces(config.batch, config.size)))
+    plain = Straightforward(replace(config, precision="32"), batch, device)
+    for _ in range(WARM):
+        plain.step(config.critic_steps)
+    begun = time.perf_counter()
+    for _ in range(TIMED):
+        plain.step(config.critic_steps)
+    return {"profile": name, "batch": config.batch, "seconds an iteration": (time.perf_counter() - begun) / TIMED}
 
 
 def too_large(device):
@@ -153,12 +169,18 @@ def main():
     results = Results(paths.results() / "bench" / "gpu.json", {"card": card, "torch": torch.__version__})
     # folders of their own: these short runs must not take the place of real ones
     os.environ |= {"MAGGAN_RUNS": str(paths.runs() / "bench-gpu"), "MAGGAN_RESULTS": str(results.file.with_suffix(""))}
-    results.take("agreement", lambda: agreement(device, "drawn64"))
+    torch.set_num_threads(min(4, torch.get_num_threads()))  # more of them take the CPU's side longer
     torch.set_float32_matmul_precision("high")  # as in training
-    for name in LEVERS:
-        results.take(f"lever {name}", lambda name=name: gain(name, device))
     for name in SIZES:
         results.take(f"rate {name}", lambda name=name: rate(name, device, tflops))
+    results.take("rate drawn128, no graphs", lambda: rate("drawn128", device, tflops, graphs=False))
+    results.take("rate drawn128, stgan", lambda: rate("drawn128", device, tflops, row="stgan"))
+    results.take("rate drawn128, written down", lambda: written_down("drawn128", device))
+    for graphs in (True, False):
+        results.take(f"agreement, graphs {graphs}", lambda graphs=graphs: agreement(device, "drawn64", graphs))
+    for name in LEVERS:
+        results.take(f"lever {name}", lambda name=name: gain(name, device))
+    results.take("estimated GB", lambda: {name: peak_bytes(resolve("maggan", profile(name))) / 1e9 for name in SIZES})
     results.take("too large", lambda: too_large(device))
     for row, name in ROWS:
         count = args.iterations * 256 // profile(name).size

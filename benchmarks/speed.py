@@ -212,7 +212,7 @@ def memory_levers(device):
 
 
 class Straightforward:
-    """One step of D and one of G by eq. 7 to 11: the generator runs in full wherever an equation says G."""
+    """Steps of D and one of G by eq. 7 to 11: the generator runs in full wherever an equation says G."""
 
     def __init__(self, config, batch, device):
         torch.manual_seed(0)
@@ -220,19 +220,20 @@ class Straightforward:
         self.G, self.D = (net.apply(xavier).to(device) for net in (Generator(config), discriminator(config)))
         self.optimisers = [torch.optim.Adam(net.parameters(), lr=2e-4, betas=(0.5, 0.999)) for net in (self.G, self.D)]
 
-    def step(self):
+    def step(self, critic_steps=1):
         G, D, (x, parts, attributes), config = self.G, self.D, self.batch, self.config
         of_g, of_d = self.optimisers
         target = attributes.roll(1, 0)
         att_diff = target - attributes
-        with torch.no_grad():
-            fake = G(x, att_diff, parts)
-        of_real, logits = D(x)
-        alpha = torch.rand(len(x), 1, 1, 1, device=x.device)
-        total, _ = losses.discriminator_loss(
-            config, of_real, D.critic(fake), logits, attributes, D.penalty(x, fake, alpha)
-        )
-        self.update(of_d, total)
+        for _ in range(critic_steps):
+            with torch.no_grad():
+                fake = G(x, att_diff, parts)
+            of_real, logits = D(x)
+            alpha = torch.rand(len(x), 1, 1, 1, device=x.device)
+            total, _ = losses.discriminator_loss(
+                config, of_real, D.critic(fake), logits, attributes, D.penalty(x, fake, alpha)
+            )
+            self.update(of_d, total)
         edited, rebuilt = G(x, att_diff, parts), G(x, torch.zeros_like(att_diff), parts)
         preserved = preserved_mask(parts, att_diff, config.table)
         total, _ = losses.generator_loss(config, x, edited, rebuilt, preserved, *D(edited), target)

@@ -61,6 +61,7 @@ class Config(Scale):
     attribute_trunk: str = "shared"  # D_att on D_adv's trunk, or its "own"
     attribute_noise: float = 0.0  # deviation of the noise on what D_att sees, images in [-1, 1]
     # the device: how it is computed, not what
+    graphs: bool = True  # on a GPU, the steps of an iteration as CUDA graphs, where the system and the devices allow it
     accumulate: int = 1  # into how many pieces the batch is cut, one in memory at a time
     channels_last: bool = True  # the layout of images and weights in memory
     compile: bool = False  # G, by torch.compile

@@ -4,14 +4,25 @@
 (B, 13) of any strength, only its sign says which regions it influences.
 """
 
+from functools import cache
+
 import torch
 
 from .attributes import relation_matrices
 
 
 def _relations(like, table):
+    """The relation's matrices, (13, 19) each, as `like` is."""
+    if isinstance(table, str) and like.is_cuda and type(like) is torch.Tensor:
+        return _on_gpu(table, like.device, like.dtype)
     plus, minus = relation_matrices(table)
-    return plus.to(like), minus.to(like)  # (13, 19) each
+    return plus.to(like), minus.to(like)
+
+
+@cache
+def _on_gpu(table, device, dtype):
+    """Kept there: a step that is captured as a CUDA graph may copy nothing from the CPU."""
+    return tuple(matrix.to(device, dtype) for matrix in relation_matrices(table))
 
 
 def affected_parts(att_diff, table="paper"):

@@ -13,7 +13,7 @@ from torch import nn
 
 from ..basics.errors import MagganError
 from ..losses import gradient_penalty
-from .layers import C, level_widths
+from .layers import C, ChannelNorm, ImageNorm, level_widths
 
 
 def discriminator(config):
@@ -62,7 +62,7 @@ class Discriminator(nn.Module):
 
 
 # Instance norm, STGAN's, hides from the critic how strong a colour is; layer norm does not.
-CRITIC_NORMS = {"instance": lambda d: nn.InstanceNorm2d(d, affine=True), "layer": lambda d: nn.GroupNorm(1, d)}
+CRITIC_NORMS = {"instance": lambda d: ChannelNorm(d, affine=True), "layer": ImageNorm}
 
 
 def trunk(widths, norm):
@@ -99,16 +99,22 @@ class MultiLevelDiscriminator(nn.Module):
         seen = [F.adaptive_avg_pool2d(images, self.base)]
         for level, corners in enumerate(places, 1):
             side = self.base << level
-            at_level = F.adaptive_avg_pool2d(images, side) if side < self.size else images
-            seen.append(torch.stack([
-                self.cut(image, *(int(at * (side - self.base + 1)) for at in corner))
-                for image, corner in zip(at_level, corners, strict=True)
-            ]))  # fmt: skip
+            seen.append(self.cut(F.adaptive_avg_pool2d(images, side) if side < self.size else images, corners))
         return seen
 
-    def cut(self, image, y, x):
-        """A patch of a face (3, side, side)."""
-        return image[:, y : y + self.base, x : x + self.base]
+    def cut(self, images, corners):
+        """A patch of each face (B, 3, side, side), at corners (B, 2)."""
+        base, room = self.base, images.shape[-1] - self.base + 1
+        if images.device.type == "cpu":
+            corners = corners.tolist() if torch.is_tensor(corners) else corners
+            places = ((int(y * room), int(x * room)) for y, x in corners)
+            patches = zip(images, places, strict=True)
+            return torch.stack([image[:, y : y + base, x : x + base] for image, (y, x) in patches])
+        # without numbers that Python would have to know
+        first = (torch.as_tensor(corners, device=images.device) * room).long()  # (B, 2)
+        y, x = (first[:, i, None] + torch.arange(base, device=images.device) for i in (0, 1))  # (B, base)
+        rows = images.gather(2, y[:, None, :, None].expand(-1, images.shape[1], -1, images.shape[3]))
+        return rows.gather(3, x[:, None, None].expand(-1, *rows.shape[1:3], -1))
 
     def forward(self, images, noise=None, places=None):
         """images (B, 3, S, S) -> the mean of the critics' values (B,) and all attribute logits (P, B, 13)."""

@@ -93,12 +93,47 @@ class STU(nn.Module):
         return torch.lerp(state, candidate, update), reset
 
 
+def normalised(x, dims, weight=None, bias=None, eps=1e-5):
+    """x (B, d, H, W) with mean 0 and variance 1 over `dims`, scaled and shifted by channel; float32 statistics.
+
+    Two stages, the statistics by a reduction that spreads a sample over the card, then one pass over the values. What
+    group and instance norm call on a GPU has one block a sample, a third of an iteration's time at 1024 px.
+    """
+    variance, mean = torch.var_mean(x.float(), dims, correction=0, keepdim=True)
+    scale = (variance + eps).rsqrt()
+    if weight is not None:
+        scale = scale * weight.view(-1, 1, 1)
+    shift = -mean * scale if bias is None else bias.view(-1, 1, 1) - mean * scale
+    return torch.addcmul(shift, x, scale).to(x.dtype)
+
+
+class ImageNorm(nn.GroupNorm):
+    """Over all of an image: group norm of one group."""
+
+    def __init__(self, d, affine=True):
+        super().__init__(1, d, affine=affine)
+
+    def forward(self, x):
+        if x.device.type == "cpu":  # whose own kernel is faster
+            return super().forward(x)
+        return normalised(x, (1, 2, 3), self.weight, self.bias, self.eps)
+
+
+class ChannelNorm(nn.InstanceNorm2d):
+    """Over each channel of an image: instance norm."""
+
+    def forward(self, x):
+        if x.device.type == "cpu":
+            return super().forward(x)
+        return normalised(x, (2, 3), self.weight, self.bias, self.eps)
+
+
 class SPADE(nn.Module):
     """De-normalise a layer-normalised feature with gamma and beta computed from a condition (reading 8)."""
 
     def __init__(self, d, condition, hidden):
         super().__init__()
-        self.norm = nn.GroupNorm(1, d, affine=False)
+        self.norm = ImageNorm(d, affine=False)
         self.shared = nn.Conv2d(condition, hidden, 3, 1, 1)
         self.modulate = nn.Conv2d(hidden, 2 * d, 3, 1, 1)
 

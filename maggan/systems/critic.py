@@ -18,7 +18,7 @@ class Piece(NamedTuple):
     noise: torch.Tensor | None  # (B, 3, S, S), for what D_att sees of real faces
     alpha: torch.Tensor | None  # (B, 1, 1, 1), where between real and fake the penalty is taken; None: it is not
     noise_of_g: torch.Tensor | None  # for what D_att sees of edits
-    places: list | None  # P - 1 times B times (y, x) in [0, 1), where in the faces the patches lie
+    places: list | None  # P - 1 times (B, 2), y and x in [0, 1), where in the faces the patches lie
 
 
 def step(run):
@@ -27,13 +27,21 @@ def step(run):
     G's pass over the last batch serves both: D looks at the edits, and G learns from what D says of them. Where the
     batch is cut into pieces, that pass is made anew for G, so that the graph of one piece alone is ever kept.
     """
-    config, (D, _) = run.config, run.d
+    config = run.config
     places = run.places() if config.critic_levels > 1 else None
     for k in range(config.critic_steps):
         last = k == config.critic_steps - 1
-        pieces = pieces_of(run, k, last, places)
-        passed = edit(run, pieces[0]) if last and len(pieces) == 1 else None
-        d_parts = run.update("d", [partial(loss_of_d, run, piece, passed) for piece in pieces])
+        parts = run.computed(updates, pieces_of(run, k, last, places), last)
+    return parts
+
+
+def updates(run, pieces, last):
+    """A step of D on the pieces of a batch, and on the last batch one of G: the loss parts."""
+    D, _ = run.d
+    passed = edit(run, pieces[0]) if last and len(pieces) == 1 else None
+    d_parts = run.update("d", [partial(loss_of_d, run, piece, passed) for piece in pieces])
+    if not last:
+        return d_parts
     D.requires_grad_(False)
     parts = run.update("g", [partial(loss_of_g, run, piece, passed) for piece in pieces])
     D.requires_grad_(True)

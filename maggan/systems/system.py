@@ -7,7 +7,7 @@ from torch import nn
 
 from ..networks.layers import xavier
 
-WITH_CRITIC = {"g_methods": ("edit_and_reconstruct",), "d_methods": ("critic",)}
+WITH_CRITIC = {"g_methods": ("edit_and_reconstruct",), "d_methods": ("critic",), "capturable": True}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +28,7 @@ class System:
     initialise: Callable = xavier  # applied to every module of both
     g_methods: tuple = ()  # called beside forward while training
     d_methods: tuple = ()
+    capturable: bool = False  # whether its iteration goes through `run.computed`, and so can be a CUDA graph
     part_by_part: bool = False  # whether an iteration leaves out part of a network, for several processes to know
     batches: int | None = None  # how many batches an iteration takes; None: `critic_steps`
     settings: dict = field(default_factory=dict)

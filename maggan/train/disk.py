@@ -51,6 +51,7 @@ class Disk:
         except (RuntimeError, KeyError, ValueError):
             raise damaged(self.checkpoint, "the row") from None
         run.iteration = run.saved = state["iteration"]
+        run.settle_rates()
         self.seconds = state["seconds"]
 
     def save(self):

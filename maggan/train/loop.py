@@ -48,6 +48,7 @@ def train(variant, profile, seed=0, device=None, devices=1, nodes=1, on_sample=N
     folder = paths.run_folder(profile, variant, seed)
     fabric = launch(device, devices, nodes, config.precision, SYSTEMS[config.system].part_by_part)
     if fabric.device.type == "cuda":
+        torch.set_float32_matmul_precision("high")  # TensorFloat-32
         torch.cuda.reset_peak_memory_stats(fabric.device)  # the peak is to be this run's
     if fabric.is_global_zero:  # first alone: it prepares the faces if nobody has
         faces = open_faces(profile, "train")

@@ -12,6 +12,7 @@ from ..attributes import relation_matrices
 from ..basics.errors import MagganError
 from ..basics.parallel import synchronised
 from ..systems import SYSTEMS
+from .graphs import Graphs
 
 AHEAD = 2  # batches read ahead of a GPU
 PATCHES = 61  # the stream of the patches' places
@@ -29,8 +30,6 @@ class Run:
                 f"batch {config.batch} cannot be shared evenly by {fabric.world_size} processes in {config.accumulate} "
                 "pieces each: change batch, accumulate or devices."
             )
-        if fabric.device.type == "cuda":
-            torch.set_float32_matmul_precision("high")  # TensorFloat-32
         torch.manual_seed(config.seed)
         built = (self.system.generator, self.system.discriminator)
         generator, discriminator = (network(config).apply(self.system.initialise) for network in built)
@@ -40,6 +39,7 @@ class Run:
         if config.average:
             mean = get_ema_multi_avg_fn(config.average)
             self.average = AveragedModel(generator, multi_avg_fn=mean, use_buffers=True).to(fabric.device)
+        self.graphs = Graphs() if self.has_graphs else None
         self.g, self.d = self.set_up(generator, config.rate_g), self.set_up(discriminator, config.rate_d)
         if config.compile:
             torch.compiler.assume_constant_result(relation_matrices)  # read from a file, which breaks a graph
@@ -54,9 +54,17 @@ class Run:
     def set_up(self, net, rate):
         """A network on the run's device, in its layout, and its optimiser."""
         layout = torch.channels_last if self.config.channels_last else torch.contiguous_format
+        if self.graphs:  # a number would be part of the graph
+            rate = torch.tensor(rate, device=self.fabric.device)
         adam = torch.optim.Adam(net.to(memory_format=layout).parameters(), lr=rate, betas=(0.5, 0.999),
-                                fused=self.config.fused or None)  # fmt: skip
+                                fused=self.config.fused or None, capturable=bool(self.graphs))  # fmt: skip
         return self.fabric.setup(net, adam)
+
+    @property
+    def has_graphs(self):
+        """Whether the steps are captured: on one GPU, of a system whose steps draw nothing."""
+        one_gpu = self.fabric.device.type == "cuda" and self.fabric.world_size == 1
+        return one_gpu and self.config.graphs and self.system.capturable
 
     @property
     def name(self):
@@ -68,10 +76,16 @@ class Run:
         self.set_rates()
         torch.manual_seed(counter(self.config.seed, self.iteration, DROPOUT))
         parts = self.system.step(self)
+        if self.graphs:
+            self.check_finite(parts)
         if self.average:
             self.average.update_parameters(self.g[0].module)
         self.iteration += 1
         return {name: value.item() for name, value in self.of_all(parts).items()}
+
+    def computed(self, function, *inputs):
+        """function(run, *inputs), as a CUDA graph where the run has them."""
+        return self.graphs(function, self, *inputs) if self.graphs else function(self, *inputs)
 
     def update(self, which, losses, clip=None):
         """One step of "g" or "d" down the gradient of the mean of `losses`, its norm at most `clip`; returns the parts.
@@ -85,7 +99,8 @@ class Run:
         for i, loss in enumerate(losses, 1):
             with self.fabric.no_backward_sync(net, enabled=i < len(losses)):
                 total, parts = loss()
-                self.check_finite(self.of_all(parts))
+                if not self.graphs:  # whose steps nobody looks into
+                    self.check_finite(self.of_all(parts))
                 self.fabric.backward(total / len(losses))
             seen.append(parts)
         if clip:
@@ -132,7 +147,18 @@ class Run:
             factor = 0.1 if config.decay == "step" else (1 - done) / (1 - config.decay_from)
         for (_, optimiser), rate in ((self.g, config.rate_g), (self.d, config.rate_d)):
             for group in optimiser.param_groups:
-                group["lr"] = rate * factor
+                if torch.is_tensor(group["lr"]):
+                    group["lr"].fill_(rate * factor)
+                else:
+                    group["lr"] = rate * factor
+
+    def settle_rates(self):
+        """Once optimisers are loaded, whatever device they were saved on: their rates as this run has them."""
+        for _, optimiser in (self.g, self.d):
+            for group in optimiser.param_groups:
+                rate = float(group["lr"])
+                group["lr"] = torch.tensor(rate, device=self.fabric.device) if self.graphs else rate
+                group["capturable"] = bool(self.graphs)
 
     def batch(self, k):
         """This process's faces of D's k-th step in this iteration; a GPU's next ones are read meanwhile."""
@@ -157,7 +183,7 @@ class Run:
     def places(self):
         """Where this process's patches lie in this iteration, the same for real faces and edits (`Piece.places`)."""
         shape = self.config.critic_levels - 1, self.config.batch, 2
-        return torch.rand(shape, generator=self.draw(PATCHES))[:, self.mine].tolist()
+        return [level.to(self.fabric.device) for level in torch.rand(shape, generator=self.draw(PATCHES))[:, self.mine]]
 
     def numbers(self, step):
         """The faces of D's step number `step`, of all processes: every epoch has an order of its own."""

@@ -8,7 +8,7 @@ import pytest
 
 NEW_PAGES = """
 import resource, torch
-from maggan.allocator import keep_freed_memory
+from maggan.basics.parallel import keep_freed_memory
 
 {keep}
 for tensor in range(20):

@@ -31,7 +31,7 @@ ONE    := $(if $(filter 1,$(JOBS)),,OMP_NUM_THREADS=1) $(M)
 GOALS  := $(filter-out help env lock lab demo rate test bench bench-gpu clean,$(or $(MAKECMDGOALS),help))
 PLAN   := $(RUNS)/.code/$(PROFILE).mk
 $(if $(GOALS),$(eval include $(PLAN)))
-$(PLAN): $(wildcard maggan/*.py maggan/systems/*.py maggan/data/*.py maggan/report/*.py) | $(READY)
+$(PLAN): $(patsubst %,maggan/%.py,plan config profiles variants) $(wildcard $(patsubst %,maggan/%/*.py,systems data report)) | $(READY)
 	@mkdir -p $(@D) && $(M).plan $(PROFILE) > $@.new && mv $@.new $@ || { rm -f $@.new; exit 2; }
 ROWS    ?= $(TABLE3)
 $(foreach row,$(if $(KNOWN),$(filter-out $(KNOWN),$(ROWS))),$(error unknown row '$(row)' in ROWS; the rows are $(KNOWN)))
@@ -102,7 +102,7 @@ $(ONES:%=$(HERE)/%/.learnt): $(HERE)/%/.learnt: $(CODE)/learning $(HERE)/%/weigh
 # ---- from numbers to tables and figures: but for Tables 1 and 3 these look at what was measured, and train nothing
 MEASURED := $(RUNS)/.code/measured
 $(MEASURED): FORCE | $(if $(filter table3 rows,$(GOALS)),$(METRICS)) $(if $(filter learning,$(GOALS)),$(call curves,$(SEEDS)))
-	@mkdir -p $(@D) && cat $(sort $(wildcard $(patsubst %,$(RESULTS)/*/%,metrics/*.json learning/*.json study/votes/people/*.csv))) /dev/null | cksum > $@.now && { cmp -s $@.now $@ && rm $@.now || mv $@.now $@; }
+	@mkdir -p $(@D) && ls $(patsubst %,$(RESULTS)/*/%,metrics/*.json learning/*.json study/votes/people/*.csv) 2>/dev/null | LC_ALL=C sort | xargs cat /dev/null | cksum > $@.now && { cmp -s $@.now $@ && rm $@.now || mv $@.now $@; }
 $(OUT)/tables/table3.md: $(CODE)/tables $(METRICS) $(wildcard $(ROWS:%=$(OUT)/metrics/%-seed*.json) results/reference/$(PROFILE)/metrics/*)
 	$(M).notebook $(PROFILE) 09-table3
 $(OUT)/tables/table1.md: $(CODE)/tables $(MEASURED) $(call metrics,stgan maggan,0)

@@ -141,6 +141,8 @@ def test_weights_trained_anew_are_evaluated_and_a_deleted_product_is_made_again(
 
 def test_another_seed_runs_alone(tree):
     assert ran(tree, "table3", "SEEDS=0 7", "ROWS=stgan") == ["train stgan-seed7", "evaluate stgan-seed7", "table3"]
+    assert "gallery fig6 drawn64" in ran(tree, "table3", "fig6", "SEEDS=8", "ROWS=stgan")  # after what is new
+    assert ran(tree, "table3", "fig6", "SEEDS=8", "ROWS=stgan") == []
     wrong = make(tree, "rows", "SEEDS=0,1", check=False)
     assert wrong.returncode == 2 and 'SEEDS is "0,1"; name whole numbers' in wrong.stderr
 

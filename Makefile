@@ -40,6 +40,7 @@ of       = $(foreach seed,$(2),$(addsuffix -seed$(seed),$(1)))# $(call of,rows,s
 metrics  = $(patsubst %,$(OUT)/metrics/%.json,$(call of,$(1),$(2)))
 curves   = $(patsubst %,$(HERE)/%/.learnt,$(call of,$(LEARNT),$(1)))
 METRICS := $(call metrics,$(ROWS),$(SEEDS)) $(call metrics,$(LIMITS),0)
+TABLED  := $(METRICS) $(wildcard $(ROWS:%=$(OUT)/metrics/%-seed*.json))# other seeds that are there count too
 FIGURES := $(foreach figure,$(ALL_FIGURES),$(if $(filter-out $(WANTED),$(NEEDS_$(figure))),,$(figure)))
 
 .DELETE_ON_ERROR:
@@ -86,8 +87,7 @@ unless_there = $(if $(wildcard $@),+@:,$(1))
 CLASSIFIER := $(HERE)/judges/classifier.safetensors
 $(HERE)/judges/.ready: $(CODE)/judges $(HERE)/faces/.ready
 	$(ONE).judges $(PROFILE) && touch $@
-$(CLASSIFIER): $(HERE)/judges/.ready
-	$(call unless_there,$(ONE).judges $(PROFILE))
+$(CLASSIFIER): $(HERE)/judges/.ready ; $(call unless_there,$(ONE).judges $(PROFILE))
 ONES := $(sort $(call of,$(KNOWN),0 1 2 $(SEEDS)))# static rules for all runs, so that a deleted product is made again
 $(ONES:%=$(HERE)/%/.trained): $(HERE)/%/.trained: $(CODE)/train $(HERE)/faces/.ready
 	$(ONE).notebook $(PROFILE) 07-train-a-row $* && touch $@
@@ -101,9 +101,9 @@ $(ONES:%=$(HERE)/%/.learnt): $(HERE)/%/.learnt: $(CODE)/learning $(HERE)/%/weigh
 	$(ONE).learning $(subst -seed, $(PROFILE) --seed ,$*) >/dev/null && touch $@
 # ---- from numbers to tables and figures: but for Tables 1 and 3 these look at what was measured, and train nothing
 MEASURED := $(RUNS)/.code/measured
-$(MEASURED): FORCE | $(if $(filter table3 rows,$(GOALS)),$(METRICS)) $(if $(filter learning,$(GOALS)),$(call curves,$(SEEDS)))
+$(MEASURED): FORCE | $(if $(filter table3,$(GOALS)),$(TABLED),$(if $(filter rows,$(GOALS)),$(METRICS))) $(if $(filter learning,$(GOALS)),$(call curves,$(SEEDS)))
 	@mkdir -p $(@D) && ls $(patsubst %,$(RESULTS)/*/%,metrics/*.json learning/*.json study/votes/people/*.csv) 2>/dev/null | LC_ALL=C sort | xargs cat /dev/null | cksum > $@.now && { cmp -s $@.now $@ && rm $@.now || mv $@.now $@; }
-$(OUT)/tables/table3.md: $(CODE)/tables $(METRICS) $(wildcard $(ROWS:%=$(OUT)/metrics/%-seed*.json) results/reference/$(PROFILE)/metrics/*)
+$(OUT)/tables/table3.md: $(CODE)/tables $(TABLED) $(wildcard results/reference/$(PROFILE)/metrics/*)
 	$(M).notebook $(PROFILE) 09-table3
 $(OUT)/tables/table1.md: $(CODE)/tables $(MEASURED) $(call metrics,stgan maggan,0)
 	$(if $(HALF),+@$(MAKE) rows PROFILE=$(HALF) ROWS="attgan stgan" SEEDS=0)

@@ -143,6 +143,10 @@ def test_another_seed_runs_alone(tree):
     assert ran(tree, "table3", "SEEDS=0 7", "ROWS=stgan") == ["train stgan-seed7", "evaluate stgan-seed7", "table3"]
     assert "gallery fig6 drawn64" in ran(tree, "table3", "fig6", "SEEDS=8", "ROWS=stgan")  # after what is new
     assert ran(tree, "table3", "fig6", "SEEDS=8", "ROWS=stgan") == []
+    edit(tree / "maggan/metrics.py", "data_range=255.0", "data_range=254.0")
+    (tree / "results/drawn64/metrics/stgan-seed7.json").write_text("of the former code, and another size\n")
+    assert "gallery fig6 drawn64" in ran(tree, "table3", "fig6", "ROWS=stgan")
+    assert ran(tree, "table3", "fig6", "ROWS=stgan") == []
     wrong = make(tree, "rows", "SEEDS=0,1", check=False)
     assert wrong.returncode == 2 and 'SEEDS is "0,1"; name whole numbers' in wrong.stderr
 

@@ -7,6 +7,7 @@ counted. Workspaces of convolutions and gaps between tensors come on top: a tent
 import weakref
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache
 
 import torch
 from lightning_fabric import Fabric
@@ -57,8 +58,8 @@ class Rehearsal(Run):
 
     def __init__(self, config):
         short = [MixedPrecision("bf16-mixed", "cpu")] if config.precision == "bf16" else None
-        # the average is counted apart, and nothing compiles what has no values
-        plain = replace(config, average=0.0, compile=False)
+        # the average is counted apart, nothing compiles what has no values, and one step of D needs as much as several
+        plain = replace(config, average=0.0, compile=False, critic_steps=1)
         super().__init__(plain, Fabric(accelerator="cpu", devices=1, plugins=short), faces=None)
 
     def set_up(self, net, rate):
@@ -81,6 +82,7 @@ class Rehearsal(Run):
         return torch.empty(self.config.batch, len(ATTRIBUTES))
 
 
+@cache  # seconds each
 def peak_bytes(config):
     """The peak of an iteration's tensors on a GPU, in bytes: networks, optimisers, batches and activations."""
     counter = Counter()

@@ -109,7 +109,7 @@ def feature_statistics(features):
 
 def frechet_of_statistics(mean_a, covariance_a, mean_b, covariance_b):
     """Frechet distance of two Gaussians by clean-fid's own function; MagganError where it is not installed."""
-    try:
+    try:  # here, for machines that only train have no clean-fid
         from cleanfid.fid import frechet_distance as cleanfid_distance
     except ImportError:
         raise MagganError("the Frechet distance needs clean-fid: pip install clean-fid==0.1.35") from None
@@ -130,7 +130,7 @@ def kernel_distance(features_a, features_b, seed=0):
     Returns a float; NumPy's global random state, which that function draws from, is left as it was. Raises
     MagganError where clean-fid is not installed.
     """
-    try:
+    try:  # here, for machines that only train have no clean-fid
         from cleanfid.fid import kernel_distance as cleanfid_distance
     except ImportError:
         raise MagganError("the kernel distance needs clean-fid: pip install clean-fid==0.1.35") from None

@@ -107,7 +107,7 @@ def find_eyes(photo):
     By OpenCV's cascades, which come in its package. Raises NoEyesError where they cannot be found, or OpenCV is not
     installed.
     """
-    try:
+    try:  # here, for drawn faces need no OpenCV
         import cv2
     except ImportError:
         raise NoEyesError("finding eyes takes OpenCV (in the checkout: pip install '.[photos]')") from None

@@ -14,9 +14,9 @@ CHOICES = {
     "reconstruction": ("self", "cycle"),
     "masks": ("given", "branch"),
     "decay": ("step", "linear"),
-    "last_layer": ("deconv", "resize"),
+    "last_layer": ("deconv", "resize", "source"),
     "critic_norm": ("instance", "layer"),
-    "attribute_trunk": ("shared", "own"),
+    "attribute_trunk": ("shared", "own", "ahead"),
     "precision": ("32", "bf16"),
 }
 
@@ -56,9 +56,10 @@ class Config(Scale):
     decay_from: float = 0.5  # the fraction of the iterations after which the rate falls
     decay: str = "step"  # "step" (to a tenth) or "linear" (to 0)
     average: float = 0.0  # decay of the running average of the generator's weights; 0 = none
-    last_layer: str = "deconv"  # or "resize"
+    last_layer: str = "deconv"  # or "resize", or that with the "source" image beside it
     critic_norm: str = "instance"  # or "layer"
-    attribute_trunk: str = "shared"  # D_att on D_adv's trunk, or its "own"
+    attribute_trunk: str = "shared"  # D_att on D_adv's trunk, on its "own", or on one trained "ahead" of all rows
+    attribute_reach: float = 0.3  # how far faces are changed against a D_att that is trained ahead, in [-1, 1]
     attribute_noise: float = 0.0  # deviation of the noise on what D_att sees, images in [-1, 1]
     # the device: how it is computed, not what
     graphs: bool = True  # on a GPU, the steps of an iteration as CUDA graphs, where the system and the devices allow it

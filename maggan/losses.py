@@ -52,9 +52,12 @@ def segmentation_loss(logits, parts):
 
 
 def discriminator_loss(config, of_real, of_fake, logits, attributes, penalty=None):
-    """Eq. 7 + eq. 9: (total, parts)."""
-    parts = {"L_D_adv": critic_loss(of_fake, of_real), "L_D_att": attribute_loss(logits, attributes)}
-    total = parts["L_D_adv"] + config.lambda_d_att * parts["L_D_att"]
+    """Eq. 7 + eq. 9: (total, parts). `logits` None: D_att was trained ahead, and eq. 9 is no part of this."""
+    parts = {"L_D_adv": critic_loss(of_fake, of_real)}
+    total = parts["L_D_adv"]
+    if logits is not None:
+        parts["L_D_att"] = attribute_loss(logits, attributes)
+        total = total + config.lambda_d_att * parts["L_D_att"]
     if penalty is not None:
         parts["L_D_gp"] = penalty
         # a penalty taken every n-th step counts n times, so that its strength does not depend on n

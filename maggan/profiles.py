@@ -22,6 +22,7 @@ class Scale:
     head_width: int = 1024
     batch: int = 32
     iterations: int = 189_400  # generator steps
+    attribute_steps: int = 2000  # of D_att, where the recipe trains it ahead of the rows
     # the device: how it is computed, not what
     precision: str = "32"  # or "bf16": forward passes in bfloat16 where the device has it; penalty and losses never
     recompute: bool = False  # G's activations in the backward pass instead of keeping them
@@ -83,7 +84,7 @@ PROFILES = {
     for profile in (
         Profile(**_SMALL | dict(
             name="smoke", world="drawn", size=32, width=8, levels=3, critic_width=8, head_width=16, batch=4,
-            critic_base=16, iterations=8, sample_every=4, snapshots=2, train_faces=64, decorrelated_faces=32,
+            critic_base=16, iterations=8, attribute_steps=4, sample_every=4, snapshots=2, train_faces=64, decorrelated_faces=32,
             validation_faces=16, test_faces=16, judge_width=4, judge_epochs=1, note="not a result",
         )),
         _drawn(32, **_SMALL, **_FACES_OF_64, note="the half size of drawn64, for Table 1"),

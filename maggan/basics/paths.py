@@ -4,6 +4,7 @@ Every path under runs/ and results/ is spelled here and nowhere else. Profiles c
 counts.
 """
 
+import fcntl
 import os
 import re
 import shutil
@@ -167,6 +168,16 @@ def replacing(path):
         raise
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(path):
+    """Alone at making `path`: another process that wants it too waits here. A process that dies lets go by itself."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path.with_name(f".{path.name}.lock"), "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def write_text(path, text):

@@ -24,17 +24,19 @@ def discriminator(config):
 class Discriminator(nn.Module):
     """D_adv and D_att: one convolutional trunk, two heads (STGAN's; 44,718,990 parameters at 128 px).
 
-    `critic_depth` more stride-2 layers make it the "deep" single discriminator of section 3.4.
+    `critic_depth` more stride-2 layers make it the "deep" single discriminator of section 3.4. D_att may have a trunk of
+    its own, or be no part of this: trained ahead, an `AttributeNetwork`.
     """
 
     def __init__(self, config):
         super().__init__()
-        levels = config.levels + config.critic_depth
-        widths = level_widths(config.critic_width, levels, config.max_width)
+        widths, side = shape(config)
         self.noise = config.attribute_noise
         self.trunk = trunk(widths, CRITIC_NORMS[config.critic_norm])
         self.own_trunk = trunk(widths, nn.BatchNorm2d) if config.attribute_trunk == "own" else None
-        self.adv, self.att = self.heads(widths[-1], config.size >> levels, config.head_width)
+        self.adv, self.att = self.heads(widths[-1], side, config.head_width)
+        if config.attribute_trunk == "ahead":
+            self.att = None
 
     def heads(self, channels, side, hidden):
         """The heads of D_adv and D_att on flattened features of `channels` x side x side."""
@@ -61,6 +63,12 @@ class Discriminator(nn.Module):
         return gradient_penalty(self.critic, real, fake, alpha)
 
 
+def shape(config):
+    """Channels of each level of a single discriminator, and the side of what its trunk leaves."""
+    levels = config.levels + config.critic_depth
+    return level_widths(config.critic_width, levels, config.max_width), config.size >> levels
+
+
 # Instance norm, STGAN's, hides from the critic how strong a colour is; layer norm does not.
 CRITIC_NORMS = {"instance": lambda d: ChannelNorm(d, affine=True), "layer": ImageNorm}
 
@@ -78,26 +86,24 @@ def head(flat, hidden, out):
     return nn.Sequential(nn.Linear(flat, hidden), nn.LeakyReLU(0.2), nn.Linear(hidden, out))
 
 
-class MultiLevelDiscriminator(nn.Module):
-    """P discriminators. `places` say where the finer ones look: P - 1 times B times (y, x) in [0, 1) of the room."""
+class Views:
+    """What each of P discriminators sees: the whole face reduced to the base, then patches of that side, finer and finer.
+
+    Raises MagganError where the base is too small for the discriminators' levels.
+    """
 
     def __init__(self, config):
-        super().__init__()
         self.size, self.base = config.size, config.size >> (config.critic_levels - 1)
         if self.base < 2**config.levels:
             raise MagganError(
                 f"critic_levels {config.critic_levels} leave a base of {self.base} px at {config.size} px; "
                 f"the discriminators need {2**config.levels}: take fewer."
             )
-        own = replace(config, size=self.base)
-        self.levels = nn.ModuleList(
-            [Discriminator(own), *(PatchDiscriminator(own) for _ in range(config.critic_levels - 1))]
-        )
 
-    def views(self, images, places):
-        """What each discriminator sees of images (B, 3, S, S): P times (B, 3, base, base), coarse to fine."""
-        seen = [F.adaptive_avg_pool2d(images, self.base)]
-        for level, corners in enumerate(places, 1):
+    def __call__(self, images, places):
+        """images (B, 3, S, S) -> P times (B, 3, base, base), coarse to fine; P - 1 `places` (`Piece.places`)."""
+        seen = [F.adaptive_avg_pool2d(images, self.base) if self.base < self.size else images]
+        for level, corners in enumerate(places or (), 1):
             side = self.base << level
             seen.append(self.cut(F.adaptive_avg_pool2d(images, side) if side < self.size else images, corners))
         return seen
@@ -116,9 +122,21 @@ class MultiLevelDiscriminator(nn.Module):
         rows = images.gather(2, y[:, None, :, None].expand(-1, images.shape[1], -1, images.shape[3]))
         return rows.gather(3, x[:, None, None].expand(-1, *rows.shape[1:3], -1))
 
+
+class MultiLevelDiscriminator(nn.Module):
+    """P discriminators. `places` say where the finer ones look: P - 1 times B times (y, x) in [0, 1) of the room."""
+
+    def __init__(self, config):
+        super().__init__()
+        self.views = Views(config)
+        own = replace(config, size=self.views.base)
+        self.levels = nn.ModuleList(
+            [Discriminator(own), *(PatchDiscriminator(own) for _ in range(config.critic_levels - 1))]
+        )
+
     def forward(self, images, noise=None, places=None):
         """images (B, 3, S, S) -> the mean of the critics' values (B,) and all attribute logits (P, B, 13)."""
-        noise = None if noise is None else noise[:, :, : self.base, : self.base]
+        noise = None if noise is None else noise[:, :, : self.views.base, : self.views.base]
         values, logits = zip(
             *(D(seen, noise) for D, seen in zip(self.levels, self.views(images, places), strict=True)), strict=True
         )
@@ -152,3 +170,27 @@ class PatchDiscriminator(Discriminator):
             nn.Unflatten(1, (channels, side, side)), nn.AdaptiveAvgPool2d(1), nn.Flatten(), *head(channels, hidden, C)
         )
         return adv, att
+
+
+class AttributeNetwork(nn.Module):
+    """D_att apart from D_adv, trained ahead of the rows: P classifiers that see what the P discriminators see."""
+
+    def __init__(self, config):
+        super().__init__()
+        self.noise, self.views = config.attribute_noise, Views(config)
+        widths, side = shape(replace(config, size=self.views.base))
+        hidden = config.head_width
+
+        def classifier(whole):
+            features = nn.Flatten() if whole else nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+            return nn.Sequential(
+                trunk(widths, nn.BatchNorm2d), features, head(widths[-1] * (side**2 if whole else 1), hidden, C)
+            )
+
+        self.levels = nn.ModuleList(classifier(level == 0) for level in range(config.critic_levels))
+
+    def forward(self, images, noise=None, places=None):
+        """images (B, 3, S, S) -> logits (B, 13), or (P, B, 13) of several levels; `noise` as a `Discriminator`'s."""
+        seen = images if noise is None else images + self.noise * noise
+        logits = [level(view) for level, view in zip(self.levels, self.views(seen, places), strict=True)]
+        return logits[0] if len(logits) == 1 else torch.stack(logits)

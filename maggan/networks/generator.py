@@ -9,7 +9,9 @@ from torch import nn
 
 from ..basics.errors import MagganError
 from ..regions import spatial_condition
-from .layers import SPADE, STU, C, Encoder, SegmentationBranch, last_layer, level_widths, recomputed, to_grid
+from .layers import (
+    SPADE, STU, BesideSource, C, Encoder, SegmentationBranch, last_layer, level_widths, recomputed, to_grid,
+)  # fmt: skip
 
 PIXELS_AT_ONCE = 16 * 13 * 128**2  # of edits that are decoded together: a few GB of activations at STGAN's widths
 
@@ -54,6 +56,11 @@ class EditingNetwork(nn.Module):
             k = some.shape[1]
             made.append(self.decode(repeated(encoded, k), some.flatten(0, 1)).unflatten(0, (-1, k)))
         return torch.cat(made, 1) if len(made) > 1 else made[0]
+
+    def coloured(self, x, images, condition):
+        """The last layer, from the decoder's x and, where it looks at them, the source images and what was asked."""
+        inputs = (images, condition) if isinstance(self.last, BesideSource) else ()
+        return torch.tanh(self.last(x, *inputs))
 
     @property
     def stride(self):
@@ -102,10 +109,10 @@ class Generator(EditingNetwork):
             entering = out if config.spade else out + d + C
             if config.spade and config.spade_condition == "decoder":
                 entering += d  # gamma and beta do not see the STU then, so it is concatenated
-        self.last = last_layer(entering, config.last_layer)
+        self.last = last_layer(entering, config.last_layer, config.width)
 
     def encode(self, images, parts=None, attributes=None):
-        """All that does not depend on the change: deepest feature, the STUs' prepared gates, the parts."""
+        """All that does not depend on the change: the images, deepest feature, the STUs' prepared gates, the parts."""
         size = images.shape[-1]
         self.check_size(images)
         features = self.encoder(images)
@@ -118,7 +125,7 @@ class Generator(EditingNetwork):
         elif parts is None:
             raise MagganError(f"row {self.config.variant} is guided by masks: pass the parts of the images.")
         gates = [stu.prepare(f) for stu, f in zip(self.stus, reversed(features[:-1]), strict=True)]
-        return {"deep": features[-1], "gates": gates, "parts": parts, "logits": logits}
+        return {"images": images, "deep": features[-1], "gates": gates, "parts": parts, "logits": logits}
 
     def condition(self, att_diff, parts, table=None):
         """Att_diff: eq. 12 at full size, or att_diff on a grid of one pixel, to be expanded."""
@@ -138,7 +145,7 @@ class Generator(EditingNetwork):
                 x, state, here = recomputed(self.decode_level, self.norms[i], *inputs)
             else:
                 x, state, here = self.decode_level(*inputs)
-        return torch.tanh(self.last(x))
+        return self.coloured(x, encoded["images"], full)
 
     def decode_level(self, i, x, state, here, full, gates):
         """One level up: the decoder's x, the STU's state and Att_diff on the grid below -> the same on the next."""

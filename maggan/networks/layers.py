@@ -171,8 +171,29 @@ class SegmentationBranch(nn.Module):
         return F.interpolate(logits, (size, size), mode="bilinear", align_corners=False)
 
 
-def last_layer(channels, kind):
-    """To colour at full size: STGAN's transposed convolution, or resize and convolve (no checkerboard)."""
+class BesideSource(nn.Module):
+    """To colour at full size, with the source image and Att_diff beside the resized features.
+
+    What is to stay is copied from the source instead of being made again from features of half the size.
+    """
+
+    def __init__(self, channels, hidden):
+        super().__init__()
+        self.look = nn.Conv2d(channels + 3 + C, hidden, 3, 1, 1)
+        self.colour = nn.Conv2d(hidden, 3, 3, 1, 1)
+
+    def forward(self, x, images, condition):
+        """x (B, d, S/2, S/2), images (B, 3, S, S), condition (B, C, h, w) -> (B, 3, S, S)."""
+        x = F.interpolate(x, scale_factor=2, mode="bilinear")
+        x = torch.cat([x, images.to(x.dtype), to_grid(condition, x)], 1)
+        return self.colour(F.leaky_relu(self.look(x), 0.2))
+
+
+def last_layer(channels, kind, hidden):
+    """To colour at full size: STGAN's transposed convolution; resize and convolve (no checkerboard); or that with the
+    source image beside it (`BesideSource`, with `hidden` channels)."""
+    if kind == "source":
+        return BesideSource(channels, hidden)
     if kind == "deconv":
         return nn.ConvTranspose2d(channels, 3, 4, 2, 1)
     return nn.Sequential(nn.Upsample(scale_factor=2, mode="bilinear"), nn.Conv2d(channels, 3, 5, 1, 2))

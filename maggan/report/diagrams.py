@@ -174,7 +174,7 @@ def patch_corners(D, places):
     """Where the views of a MultiLevelDiscriminator begin, read off its own views: (y, x) in pixels of each level."""
     line = torch.arange(float(D.size)).expand(D.size, -1)
     views = D.views(torch.stack([line.T, line, line])[None], places)
-    steps = [D.size / (D.base << level) for level in range(len(views))]  # pixels of the face in one of the level
+    steps = [D.views.size / (D.views.base << level) for level in range(len(views))]  # pixels of the face in one of the level
     return [tuple(round(((v[0, c, 0, 0] - (s - 1) / 2) / s).item()) for c in (0, 1))
             for v, s in zip(views, steps, strict=True)]  # fmt: skip
 
@@ -194,10 +194,10 @@ def fig5(results, levels=None, face=0, seed=0):
     image = open_faces(profile, "test").batch([face]).images
 
     big, small, top = 2.4, 1.15, 0.7  # how large the finest face is drawn, and what each discriminator sees
-    sides = [D.base << level for level in range(len(D.levels))]
+    sides = [D.views.base << level for level in range(len(D.levels))]
     heights = [max(big * side / D.size, small) + 0.45 for side in sides]
     axes = canvas(9.5, top + sum(heights))
-    about = f"$P$ = {len(sides)} discriminators of {D.base}×{D.base} px for {profile.name}; test face {face}"
+    about = f"$P$ = {len(sides)} discriminators of {D.views.base}×{D.views.base} px for {profile.name}; test face {face}"
     note(axes, 0.1, 0.17, about, 9, weight="bold")
     columns = {1.3: "face at level $i$", 3.63: "what $D_i$ sees", 5.08: "trunk", 6.13: "features", 7.13: "heads"}
     for x, text in columns.items():
@@ -213,7 +213,7 @@ def fig5(results, levels=None, face=0, seed=0):
         picture(axes, pixels(F.adaptive_avg_pool2d(image, side))[0], x, y, shown, f"face {number}")
         picture(axes, pixels(view)[0], 3.05, middle - small / 2, small, f"view {number}")
         note(axes, x + shown / 2, y + shown + 0.12, f"level {number}: {side}×{side} px", ha="center")
-        what = f"patch of {D.base}×{D.base} px" if level else "the whole face"
+        what = f"patch of {D.views.base}×{D.views.base} px" if level else "the whole face"
         note(axes, 3.05 + small / 2, middle + small / 2 + 0.12, what, ha="center")
         patch = x + corner[1] * scale, y + corner[0] * scale, D.base * scale
         for left, up, width, gid in ((*patch, f"patch {number}"), (3.05, middle - small / 2, small, None)):

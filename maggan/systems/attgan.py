@@ -33,13 +33,13 @@ class AttGAN(EditingNetwork):
             nn.Sequential(nn.ConvTranspose2d(a, b, 4, 2, 1, bias=False), nn.BatchNorm2d(b), nn.ReLU())
             for a, b in zip(entering, leaving, strict=False)
         )
-        self.last = last_layer(leaving[-1], config.last_layer)
+        self.last = last_layer(leaving[-1], config.last_layer, config.width)
 
     def encode(self, images, parts=None, attributes=None):
         self.check_size(images)
         features = self.encoder(images)
         source = known(attributes, self.config) - 0.5
-        return {"deep": features[-1], "shortcut": features[-2], "source": source}
+        return {"images": images, "deep": features[-1], "shortcut": features[-2], "source": source}
 
     def decode(self, encoded, att_diff):
         target = encoded["source"] + att_diff
@@ -49,7 +49,7 @@ class AttGAN(EditingNetwork):
         x = second(torch.cat([x, encoded["shortcut"], on_grid(target, x)], 1))
         for up in rest:
             x = up(x)
-        return torch.tanh(self.last(x))
+        return self.coloured(x, encoded["images"], target[:, :, None, None])
 
 
 SYSTEM = System(

@@ -52,7 +52,7 @@ def pieces_of(run, k, last, places):
     """The pieces of the k-th step's batch: what is drawn is drawn for the batches of all processes together."""
     config, batch, draw = run.config, run.batch(k), run.draw(k)
     target = run.targets(k, draw)  # reading 7
-    noise = noise_for(run, draw)
+    noise = None if run.d_att else noise_for(run, draw)  # it has seen its real faces
     penalised = (run.iteration * config.critic_steps + k) % config.penalty_every == 0
     alpha = run.share(torch.rand(config.batch, 1, 1, 1, generator=draw)) if penalised else None
     noise_of_g = noise_for(run, draw) if last else None
@@ -88,7 +88,11 @@ def loss_of_d(run, piece, passed):
         with torch.no_grad():
             passed = edit(run, piece)
     fake = passed[0].detach()
-    of_real, logits = D(batch.images, piece.noise, piece.places)
+    if run.d_att:  # trained ahead: eq. 9 is behind us
+        with run.fabric.autocast():
+            of_real, logits = D.critic(batch.images, piece.places).float(), None
+    else:
+        of_real, logits = D(batch.images, piece.noise, piece.places)
     with run.fabric.autocast():
         of_fake = D.critic(fake, piece.places).float()
     penalty = None if piece.alpha is None else D.module.penalty(batch.images, fake, piece.alpha, piece.places)

@@ -115,5 +115,5 @@ SYSTEM = System(
     name="fadernet", title="FaderNet", year=2017, colour="#e69f00",
     generator=FaderNet, discriminator=LatentDiscriminator, step=step, initialise=as_built,
     g_methods=("encode", "decode"), batches=2,
-    recipes={"stgan": {"decay_from": 1.0}, "small": {"lambda_lat": 0.01}},
+    recipes={"stgan": {"decay_from": 1.0}, "small": {"lambda_lat": 0.01, "attribute_trunk": "shared"}},
 )  # fmt: skip

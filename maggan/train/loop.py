@@ -20,6 +20,7 @@ from ..profiles import profile as named
 from ..stages import code_of
 from ..systems import SYSTEMS
 from ..variants import resolve
+from .d_att import trained_ahead
 from .disk import Disk
 from .memory import memory_told
 from .run import Run
@@ -61,6 +62,10 @@ def train(variant, profile, seed=0, device=None, devices=1, nodes=1, on_sample=N
     faces = open_faces(profile, "train")
     with interrupts_held() as interrupted, memory_told(config, fabric.device):
         run = Run(config, fabric, faces)
+        if run.d_att:
+            with fabric.rank_zero_first():
+                learnt = trained_ahead(config, folder.parent, code_of("d_att", profile.world), faces, fabric.device)
+            run.d_att.load_state_dict(learnt.state_dict())
         disk = Disk(run, folder, open_faces(profile, "validation"))
         disk.load()
         left = range(run.iteration, config.iterations)

@@ -62,8 +62,12 @@ class Rehearsal(Run):
         plain = replace(config, average=0.0, compile=False, critic_steps=1)
         super().__init__(plain, Fabric(accelerator="cpu", devices=1, plugins=short), faces=None)
 
+    def placed(self, net):
+        """Left where it is: tensors without values cannot be moved."""
+        return net
+
     def set_up(self, net, rate):
-        """A network and its optimiser, left where they are: tensors without values cannot be moved."""
+        """A network and its optimiser."""
         optimiser = torch.optim.Adam(net.parameters())
         return self.fabric.setup_module(net, move_to_device=False), self.fabric.setup_optimizers(optimiser)
 

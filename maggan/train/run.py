@@ -11,6 +11,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from ..attributes import relation_matrices
 from ..basics.errors import MagganError
 from ..basics.parallel import synchronised
+from ..networks.discriminator import AttributeNetwork
 from ..systems import SYSTEMS
 from .graphs import Graphs
 
@@ -41,6 +42,9 @@ class Run:
             self.average = AveragedModel(generator, multi_avg_fn=mean, use_buffers=True).to(fabric.device)
         self.graphs = Graphs() if self.has_graphs else None
         self.g, self.d = self.set_up(generator, config.rate_g), self.set_up(discriminator, config.rate_d)
+        self.d_att = None
+        if config.attribute_trunk == "ahead":  # it is trained already and learns no more; `train` loads it
+            self.d_att = self.placed(AttributeNetwork(config).eval().requires_grad_(False))
         if config.compile:
             torch.compiler.assume_constant_result(relation_matrices)  # read from a file, which breaks a graph
             # not of D: the penalty's second derivative does not go through compiled code
@@ -51,12 +55,16 @@ class Run:
         self.reader, self.ahead = ThreadPoolExecutor(1), {}
         self.iteration, self.saved = 0, 0  # the latter: of the last checkpoint
 
+    def placed(self, net):
+        """A network on the run's device, in the run's layout."""
+        layout = torch.channels_last if self.config.channels_last else torch.contiguous_format
+        return net.to(self.fabric.device, memory_format=layout)
+
     def set_up(self, net, rate):
         """A network on the run's device, in its layout, and its optimiser."""
-        layout = torch.channels_last if self.config.channels_last else torch.contiguous_format
         if self.graphs:  # a number would be part of the graph
             rate = torch.tensor(rate, device=self.fabric.device)
-        adam = torch.optim.Adam(net.to(memory_format=layout).parameters(), lr=rate, betas=(0.5, 0.999),
+        adam = torch.optim.Adam(self.placed(net).parameters(), lr=rate, betas=(0.5, 0.999),
                                 fused=self.config.fused or None, capturable=bool(self.graphs))  # fmt: skip
         return self.fabric.setup(net, adam)
 
@@ -123,8 +131,12 @@ class Run:
 
     def judged(self, images, noise, places):
         """D of edits, for G to learn from: past the wrapper, for processes must not wait for gradients of D here."""
+        D = self.d[0].module
         with self.fabric.autocast():
-            value, logits = self.d[0].module(images, noise, places)
+            if self.d_att:
+                value, logits = D.critic(images, places), self.d_att(images, noise, places)
+            else:
+                value, logits = D(images, noise, places)
         return value.float(), logits.float()
 
     def draw(self, k):

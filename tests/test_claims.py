@@ -197,12 +197,15 @@ EQUIVALENT = (
 )
 
 
-def made(random):
-    """Results drawn from TRUTH: one to three seeds a row, of one row two at least; seeds of a row share their faces."""
+def made(random, spreads):
+    """Results drawn from TRUTH: one to three seeds a row, of one row two at least; seeds of a row share their faces.
+
+    A row's seeds lie one of `spreads` times as far apart as OVER_SEEDS says.
+    """
     seeds = {}
     for i, (row, truth) in enumerate(TRUTH.items()):
         of_faces, count = random.normal(0, OVER_FACES), random.integers(1 + (i == 0), 4)
-        runs = truth + of_faces + random.normal(0, OVER_SEEDS, (count, 3))
+        runs = truth + of_faces + random.choice(spreads) * random.normal(0, OVER_SEEDS, (count, 3))
         keys = ("mre", "accuracy_1.5", "psnr")
         seeds[row] = {
             seed: {"metrics": {key: measured(*of) for key, *of in zip(keys, run, OVER_FACES, (1, 0, 0), strict=True)}}
@@ -217,14 +220,16 @@ def measured(value, deviation, is_log):
     return {"value": value, "low": value - reach, "high": value + reach}
 
 
-def test_at_most_5_of_100_sets_of_results_hold_a_wrong_verdict(monkeypatch):
+@pytest.mark.parametrize(("spreads", "most"), [((1,), 50), ((0.5, 1, 2), 100)])
+def test_at_most_5_of_100_sets_of_results_hold_a_wrong_verdict(monkeypatch, spreads, most):
+    """10 of 100 where rows have deviations of their own, which the model does not know."""
     monkeypatch.setattr("gc.collect", lambda *_: 0)  # statsmodels collects at every correction: 20 more seconds
     random, asked = np.random.default_rng(0), ORDERED + EQUIVALENT
     is_wrong = {True: ("contradicted",), False: ("supported",), None: ("supported", "contradicted")}
     is_right = {True: "supported", False: "contradicted", None: "undecided"}
     wrong, right = Counter(), Counter()
     for _ in range(1000):
-        judged = judge_atoms([atom for atom, _ in asked], Runs(made(random)))
+        judged = judge_atoms([atom for atom, _ in asked], Runs(made(random, spreads)))
         said = [(each["verdict"], so) for each, (_, so) in zip(judged, asked, strict=True)]
         assert {verdict for verdict, _ in said} <= {"supported", "contradicted", "undecided"}
         bad = [verdict in is_wrong[so] for verdict, so in said]
@@ -232,8 +237,8 @@ def test_at_most_5_of_100_sets_of_results_hold_a_wrong_verdict(monkeypatch):
         wrong.update(kind for kind, found in kinds.items() if any(found))
         right.update(i for i, (verdict, so) in enumerate(said) if verdict == is_right[so])
     print(dict(wrong), dict(right))
-    assert wrong["ordered"] <= 50 and wrong["equivalent"] <= 50 and wrong["any"] <= 50
-    assert min(right.values()) > 900 and len(right) == len(asked)  # what is so is mostly seen
+    assert wrong["ordered"] <= most and wrong["equivalent"] <= most and wrong["any"] <= most
+    assert min(right.values()) > 600 and len(right) == len(asked)  # what is so is mostly seen
 
 
 # -------------------------------------------------------------------------------------------------- the claims
@@ -339,7 +344,7 @@ def test_a_number_without_an_interval_is_not_measurable_and_one_that_is_not_ther
             file.write_text(json.dumps(run))
         judged = verdicts()
         assert judged[8] == judged[10] == said and judged[3] == "supported"
-    assert "ROW=maggan PROFILE=drawn64 (its metrics lack fid, which needs clean-fid)" in atoms(10)[0]["why"]
+    assert "make row ROW=maggan PROFILE=drawn64 (for fid, with clean-fid installed)" == atoms(10)[0]["why"]
 
 
 def test_sizes_and_peers(results):
@@ -382,6 +387,14 @@ def test_where_one_discriminator_is_all_there_are_nothing_can_be_told(results):
 def test_hats(results, stgan, maggan, verdict):
     save(results / "drawn64" / "metrics", PAPER, hats={"stgan": stgan, "maggan": maggan})
     assert verdicts()[11] == verdict
+
+
+def test_the_page_about_them_names_every_claim_verdict_and_margin():
+    page = (paths.ROOT / "docs" / "claims.md").read_text()
+    for number, claim in enumerate(claims.CLAIMS, 1):
+        assert f"| {number} | {claim.says} |" in page
+    assert all(f"| {verdict} |" in page for verdict in VERDICTS)
+    assert (claims.NEARLY, claims.ABOUT, claims.POINT, claims.FAILS, claims.DECIBELS) == (0.1, 0.25, 0.01, 0.1, 2.0)
 
 
 def test_a_claim_is_as_weak_as_its_weakest_atom_and_says_which():

@@ -41,19 +41,23 @@ class Runs:
 
         Raises NotMeasurable where any of them can't tell, else NotRun with what makes those that are missing.
         """
-        found, missing = [], []
+        found, commands, lacking = [], [], []
         for row, factor in terms:
             self.check_true_edits(quantity, factor)
             try:
                 found.append(self.of_row(quantity, row, factor))
-            except NotRun as command:
-                missing.append(str(command))
-        if missing:
-            raise NotRun("; ".join(dict.fromkeys(missing)))
+            except NotRun as missing:
+                commands.append(missing.args[0])
+                lacking += missing.args[1:]
+        if commands:
+            raise NotRun("; ".join(dict.fromkeys(commands)) + "".join(f" (for {key})" for key in lacking[:1]))
         return found
 
     def of_row(self, quantity, row, factor):
-        """A row's seeds that have the number, {seed: Sample}; raises NotRun or NotMeasurable."""
+        """A row's seeds that have the number, {seed: Sample}.
+
+        Raises NotMeasurable, or NotRun with a command and, where the row itself was run, what its metrics lack.
+        """
         found = {}
         for seed, run in self.seeds(quantity, row, factor).items():
             try:
@@ -63,8 +67,8 @@ class Runs:
             except NotRun as key:
                 lacks = str(key)
         if not found:
-            why = ", which needs clean-fid" if lacks.startswith("fid") else ""
-            raise NotRun(f"{self.at(factor).command(row)} (its metrics lack {lacks}{why})")
+            lacks += ", with clean-fid installed" * lacks.startswith("fid")
+            raise NotRun(self.at(factor).command(row), lacks)
         return found
 
     def seeds(self, quantity, row, factor):

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.stats import binomtest
 from statsmodels.stats.inter_rater import fleiss_kappa
 from statsmodels.stats.proportion import proportion_confint
 
@@ -500,23 +501,30 @@ def everyone(study, shares):
 
 @pytest.mark.parametrize(
     ("shares", "said"),
-    [((0.9, 0.6), "supported"), ((0.6, 0.6), "not supported"), ((0.6, 0.9), "not supported"),
-     ((0.3, 0.1), "not supported")],
+    [((0.9, 0.6), "supported"), ((0.7, 0.7), "undecided"), ((0.6, 0.9), "contradicted"),
+     ((0.3, 0.1), "contradicted")],
 )  # fmt: skip
 def test_claim_16_needs_a_preference_that_grows_with_hats(study, shares, said):
     study = make_study(pairs=200)
     everyone(study, shares)
-    judged = verdict()
-    assert judged["verdict"] == said and f"with hat {shares[0]:.4g} [" in judged["numbers"]
+    judged, (overall, hats) = verdict(), verdict()["atoms"]
+    assert judged["verdict"] == said and f"with hat {shares[0]:.4g} [" in hats["numbers"]
+    won = round(sum(shares) * 100)
+    share, low, high = wilson_interval(won, 200)
+    assert overall["numbers"] == f"{won} of 200 pairs, {share:.4g} [{low:.4g}, {high:.4g}]"
+    assert overall["p_supported"] == pytest.approx(binomtest(won, 200, 0.5, "greater").pvalue, rel=1e-4)
+    assert hats["value"] == pytest.approx(shares[0] - shares[1]) and -1 <= hats["low"] <= hats["high"] <= 1
+    if said == "undecided":
+        assert overall["verdict"] == "supported" and hats["why"] == "would be decided by far more pairs"
 
 
 def test_claim_16_waits_for_three_people_a_pair(study):
-    assert verdict()["verdict"] == "not run" and "make study PROFILE=smoke" in verdict()["numbers"]
+    assert verdict()["verdict"] == "not run" and "make study PROFILE=smoke" in verdict()["atoms"][0]["why"]
     for done, rater in enumerate(("anna", "ben", "eve")):
         say(study, rater, ["left"] * 6)
         if done < 2:
-            assert verdict()["verdict"] == "not run" and "0 of 6 pairs have 3 raters" in verdict()["numbers"]
-    assert verdict()["verdict"] == "not supported"
+            assert verdict()["verdict"] == "not run" and "0 of 6 pairs have 3 raters" in verdict()["atoms"][0]["why"]
+    assert verdict()["verdict"] == "undecided"
 
 
 # --------------------------------------------------------------------------------------- simulated raters

@@ -68,6 +68,14 @@ def test_a_number_that_one_seed_lacks_is_null_and_a_metric_is_left_out():
     assert set(combined) == {"a"} and combined["a"]["value"] is combined["a"]["low"] is None
 
 
+def test_seeds_are_kept_beside_their_mean_and_a_ruler_that_cannot_judge_stays_marked(metrics):
+    save(metrics, "maggan", {0: 0.02, 3: 0.04})
+    seeds = of().seeds["maggan"]
+    assert {seed: run["metrics"]["mre"] for seed, run in seeds.items()} == {0: entry(0.02), 3: entry(0.04)}
+    two = [{"a": entry(1.0)}, {"a": {**entry(2.0), "cannot_judge": "why"}}]
+    assert over_seeds(two)["a"]["cannot_judge"] == "why" and "cannot_judge" not in over_seeds(two[:1] * 2)["a"]
+
+
 def test_rows_whose_names_begin_alike_are_kept_apart(metrics):
     save(metrics, "maggan", {0: 0.02})
     save(metrics, "maggan-seg", {0: 0.05, 1: 0.07})
@@ -89,4 +97,4 @@ def test_the_table_and_the_claims_say_which_rows_have_several_seeds(metrics):
     assert table.loc["(vi) MagGAN", ("MRE ↓", "yours")].startswith("0.0210 ±0.0025")
     assert table.loc["(i) STGAN", ("", "run")] == "600 faces, 2600 iterations"
     assert "over seeds (Student's t)" in " ".join(tables.notes("table3", of()))
-    assert "over seeds for the rows with several: maggan (3)" in claims.write_claims(of()).read_text()
+    assert "one deviation of seeds, from those with several: maggan (3)" in claims.write_claims(of()).read_text()

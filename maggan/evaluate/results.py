@@ -20,6 +20,7 @@ class Results:
     """The results of a Profile; each file is read when it is first asked for, and once.
 
     yours, reference   {row: metrics JSON} of the rows that were run, of several seeds their means (`combined`)
+    seeds              {row: {seed: metrics JSON}}, the same before their means are taken
     judges             the judges' report on themselves, or None
     """
 
@@ -27,8 +28,12 @@ class Results:
         self.profile, self._at, self._learning = profile, {}, {}
 
     @cached_property
+    def seeds(self):
+        return read_seeds(self.profile, "yours")
+
+    @cached_property
     def yours(self):
-        return read_metrics(self.profile, "yours")
+        return {slug: combined(runs) for slug, runs in self.seeds.items()}
 
     @cached_property
     def reference(self):
@@ -53,6 +58,13 @@ class Results:
         """
         if slug in self._learning:
             return self._learning[slug]
+        curves = self.curves(slug)
+        points = zip(*curves.values(), strict=True)
+        self._learning[slug] = [combined(dict(zip(curves, each, strict=True))) for each in points]
+        return self._learning[slug]
+
+    def curves(self, slug):
+        """The points of each seed of a row, {seed: points}; MagganError as `learning`."""
         seeds = paths.learning_files(slug, self.profile) or [0]
         curves = {seed: read_learning(slug, self.profile, seed)["points"] for seed in seeds}
         lengths = {seed: [point["iteration"] for point in points] for seed, points in curves.items()}
@@ -60,9 +72,7 @@ class Results:
             if points != next(iter(lengths.values())):
                 file = paths.learning_file(slug, self.profile, seed)
                 raise MagganError(f"{file} has other iterations than the seed before it; delete the older one of them.")
-        points = zip(*curves.values(), strict=True)
-        self._learning[slug] = [combined(dict(zip(curves, each, strict=True))) for each in points]
-        return self._learning[slug]
+        return curves
 
     def command(self, slug, seed=0):
         """What trains and evaluates a row."""
@@ -71,6 +81,14 @@ class Results:
 
 def read_metrics(profile, source):
     """The metrics of the rows that were run: {slug: JSON}, of several seeds their means; `source` as in `Results`.
+
+    Raises MagganError as `read_seeds`.
+    """
+    return {slug: combined(runs) for slug, runs in read_seeds(profile, source).items()}
+
+
+def read_seeds(profile, source):
+    """The metrics of every seed of the rows that were run: {slug: {seed: JSON}}; `source` is "yours" or "reference".
 
     Raises MagganError for a damaged file, and for seeds that were not trained and measured alike.
     """
@@ -89,7 +107,7 @@ def read_metrics(profile, source):
                     again = command(slug, profile, both)
                     raise MagganError(f"{file} has other {name} than the seed before it; one of them is old: {again}")
         if runs:
-            found[slug] = combined(runs)
+            found[slug] = runs
     return found
 
 
@@ -166,6 +184,8 @@ def one(entries):
     """An entry over seeds; `n` stays the number of faces or flips behind each seed's value."""
     values = [entry["value"] for entry in entries]
     said = {"n": entries[0]["n"], "interval": f"Student's t over {len(values)} seeds, 95 %"}
+    reasons = [each["cannot_judge"] for each in entries if each.get("cannot_judge")]
+    said |= {"cannot_judge": reasons[0]} if reasons else {}
     if None in values:
         return {"value": None, "low": None, "high": None, **said}
     value, low, high = interval_over_seeds(values)

@@ -263,8 +263,9 @@ def trade_off(values):
 
 @styled
 def verdicts(judged):
-    """The verdict on each claim, from `claims.judge`: a square a claim, hollow where it was not run."""
-    looks = {"supported": ("C0", "C0"), "not supported": ("C1", "C1"), "not run": ("none", "0.6")}
+    """The verdict on each claim, from `claims.judge`: a square a claim, hollow where there is no verdict either way."""
+    looks = {"supported": ("C0", "C0"), "contradicted": ("C1", "C1"), "undecided": ("none", "C0"),
+             "not measurable": ("0.8", "0.6"), "not run": ("none", "0.6")}  # fmt: skip
     figure, axes = plt.subplots(figsize=(9, 1))
     handles = []
     for verdict, (face, edge) in looks.items():

@@ -11,7 +11,6 @@ import json
 import os
 import re
 import textwrap
-from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 
@@ -23,7 +22,7 @@ from ..basics import paths
 from ..config import FIXED
 from ..data import source_of
 from ..variants import LIMITS, ROWS, TITLES, deviations, resolve
-from . import claims, gallery, tables
+from . import atoms, claims, gallery, statistics, tables
 
 COMMAND = re.compile(r"\b(make [\w-]+ [A-Z]+=[^<]*|python -m maggan\.[^<]*)")
 CAPTIONS = ("Table 1: systems and sizes", "Table 2: which of two edits people prefer", "Table 3: the ablation")
@@ -55,19 +54,22 @@ def html(frame, caption):
 
 
 def source(claim):
-    """The source of a claim's predicate; of one that has no name of its own, the claim's whole entry in CLAIMS."""
-    if "<" in claim.holds.__qualname__:  # a lambda or made by a function: getsource would give half of what it says
+    """The source of a claim's atoms; of those that have no name of their own, the claim's whole entry in CLAIMS."""
+    if "<" in claim.atoms.__qualname__:  # a lambda or made by a function: getsource would give half of what it says
         text = inspect.getsource(claims)
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.Call) and node.args and getattr(node.args[0], "value", None) == claim.says:
                 return textwrap.dedent(ast.get_source_segment(text, node, padded=True))
-    return inspect.getsource(claim.holds)
+    return inspect.getsource(claim.atoms)
 
 
 def vocabulary():
-    """The source of what all predicates use."""
-    constants = "\n".join(f"{name} = {getattr(claims, name)!r}" for name in ("HAIR", "NEARLY", "ABOUT"))
-    return "\n\n".join([constants, inspect.getsource(claims.Value), inspect.getsource(claims.Runs)])
+    """The source of what all predicates use: margins, comparisons, and the two tests."""
+    margins = ("HAIR", "NEARLY", "ABOUT", "POINT", "FAILS", "DECIBELS")
+    constants = "\n".join(f"{name} = {getattr(claims, name)!r}" for name in margins)
+    used = (claims.lower, claims.higher, claims.near, claims.beside, atoms.Comparison, statistics.Levels,
+            statistics.Estimate, statistics.p_values, statistics.holm)  # fmt: skip
+    return "\n\n\n".join([constants, *(inspect.getsource(each).rstrip() for each in used)]) + "\n"
 
 
 def figures(profile):
@@ -155,7 +157,7 @@ def write_report(results):
         profile=profile, photos=source_of(profile).needs, vocabulary=vocabulary(),
         tables=[(html(tables.as_text(name, results), title), tables.notes(name, results))
                 for name, title in zip(tables.TABLES, CAPTIONS, strict=True)],
-        claims=judged, counts=Counter(each["verdict"] for each in judged), figures=figures(profile),
+        claims=judged, counts=claims.counted(judged), figures=figures(profile),
         runs=html(measured(profile), "What was run: hashes, times, versions"),
         differ=html(differ, "Settings in which the rows differ"),
         common=html(common, "Settings that all rows run here share"),

@@ -50,7 +50,8 @@ class Config(Scale):
     lambda_d_att: float = 1.0  # of L_D_att in D's loss
     lambda_lat: float = 1e-4  # of FaderNet's latent loss, once it has grown to its full size
     critic_steps: int = 5
-    penalty_every: int = 1
+    penalty_every: int = 1  # of D's steps; taken every n-th time, it counts n times
+    reconstruct_every: int = 1  # of G's steps: eq. 6, likewise
     rate_g: float = 2e-4
     rate_d: float = 2e-4
     decay_from: float = 0.5  # the fraction of the iterations after which the rate falls
@@ -58,6 +59,7 @@ class Config(Scale):
     average: float = 0.0  # decay of the running average of the generator's weights; 0 = none
     last_layer: str = "deconv"  # or "resize", or that with the "source" image beside it
     critic_norm: str = "instance"  # or "layer"
+    critic_patches: bool = False  # D_adv looks at patches too, beside the whole face
     attribute_trunk: str = "shared"  # D_att on D_adv's trunk, on its "own", or on one trained "ahead" of all rows
     attribute_reach: float = 0.3  # how far faces are changed against a D_att that is trained ahead, in [-1, 1]
     attribute_noise: float = 0.0  # deviation of the noise on what D_att sees, images in [-1, 1]

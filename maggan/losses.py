@@ -66,14 +66,18 @@ def discriminator_loss(config, of_real, of_fake, logits, attributes, penalty=Non
 
 
 def generator_loss(config, x, edited, reconstructed, preserved, of_fake, logits, target):
-    """Eq. 11: (total, parts). L_mre is part of the log of every row, and of the loss where lambda_3 > 0."""
-    parts = {
-        "L_G_gan": adversarial_loss(of_fake),
-        "L_G_rec": reconstruction_loss(x, reconstructed),
-        "L_G_cls": attribute_loss(logits, target),
-        "L_G_mre": mask_guided_reconstruction_loss(x, edited, preserved),
-    }
-    total = parts["L_G_gan"] + config.lambda_1 * parts["L_G_rec"] + config.lambda_2 * parts["L_G_cls"]
+    """Eq. 11: (total, parts). L_mre is part of the log of every row, and of the loss where lambda_3 > 0.
+
+    `reconstructed` None: eq. 6 is no part of it this time, and counts the more when it is (`reconstruct_every`).
+    """
+    parts = {"L_G_gan": adversarial_loss(of_fake)}
+    total = parts["L_G_gan"]
+    if reconstructed is not None:
+        parts["L_G_rec"] = reconstruction_loss(x, reconstructed)
+        total = total + config.lambda_1 * config.reconstruct_every * parts["L_G_rec"]
+    parts["L_G_cls"] = attribute_loss(logits, target)
+    parts["L_G_mre"] = mask_guided_reconstruction_loss(x, edited, preserved)
+    total = total + config.lambda_2 * parts["L_G_cls"]
     if config.lambda_3:
         total = total + config.lambda_3 * parts["L_G_mre"]
     return total, parts

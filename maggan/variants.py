@@ -72,14 +72,16 @@ COLOURS = {slug: row.colour for slug, row in ROWS.items()} | {"true-edit": "#555
 RECIPES = {
     "stgan": {},
     "small": {
-        "critic_steps": 1,
-        "penalty_every": 8,
+        "critic_steps": 2,
+        "penalty_every": 4,
+        "reconstruct_every": 2,
         "rate_g": 1e-3,
         "rate_d": 1e-3,
         "decay": "linear",
         "average": 0.995,
         "last_layer": "source",
         "critic_norm": "layer",
+        "critic_patches": True,
         "attribute_trunk": "ahead",
         "attribute_noise": 0.1,
         "spade_condition": "decoder",

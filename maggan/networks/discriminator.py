@@ -15,6 +15,8 @@ from ..basics.errors import MagganError
 from ..losses import gradient_penalty
 from .layers import C, ChannelNorm, ImageNorm, level_widths
 
+PATCH_WEIGHT = 4.0  # of the mean value of a face's patches: a pattern that fills a cheek is seen before the whole face is
+
 
 def discriminator(config):
     """The discriminator of a Config: `critic_levels` of them, or a single one of the whole face."""
@@ -25,7 +27,8 @@ class Discriminator(nn.Module):
     """D_adv and D_att: one convolutional trunk, two heads (STGAN's; 44,718,990 parameters at 128 px).
 
     `critic_depth` more stride-2 layers make it the "deep" single discriminator of section 3.4. D_att may have a trunk of
-    its own, or be no part of this: trained ahead, an `AttributeNetwork`.
+    its own, or be no part of this: trained ahead, an `AttributeNetwork`. With `critic_patches` D_adv's value is also that
+    of patches.
     """
 
     def __init__(self, config):
@@ -37,6 +40,8 @@ class Discriminator(nn.Module):
         self.adv, self.att = self.heads(widths[-1], side, config.head_width)
         if config.attribute_trunk == "ahead":
             self.att = None
+        self.patches = nn.ModuleDict({str(3 * i + 2): nn.Conv2d(d, 1, 1) for i, d in list(enumerate(widths))[1:3]}
+                                     if config.critic_patches else {})  # fmt: skip
 
     def heads(self, channels, side, hidden):
         """The heads of D_adv and D_att on flattened features of `channels` x side x side."""
@@ -47,16 +52,26 @@ class Discriminator(nn.Module):
 
         `noise` (B, 3, S, S), standard normal, blurs what D_att sees where the recipe asks for it.
         """
-        features = self.trunk(images).flatten(1)
-        critic = self.adv(features).squeeze(1)
+        features, of_patches = self.look(images)
+        critic = self.adv(features).squeeze(1) + of_patches
         if self.own_trunk is None and not self.noise:
             return critic, self.att(features)
         seen = images if noise is None else images + self.noise * noise
         return critic, self.att((self.own_trunk or self.trunk)(seen).flatten(1))
 
+    def look(self, images):
+        """The trunk's features, flattened, and what patches of two sizes add to the critic's value, (B,) or 0."""
+        of_patches = 0
+        for name, layer in self.trunk.named_children():
+            images = layer(images)
+            if name in self.patches:
+                of_patches = of_patches + PATCH_WEIGHT * self.patches[name](images).mean(dim=(1, 2, 3))
+        return images.flatten(1), of_patches
+
     def critic(self, images, places=None):
         """D_adv alone: (B, 3, S, S) -> (B,)."""
-        return self.adv(self.trunk(images).flatten(1)).squeeze(1)
+        features, of_patches = self.look(images)
+        return self.adv(features).squeeze(1) + of_patches
 
     def penalty(self, real, fake, alpha, places=None):
         """Eq. 7's penalty of D_adv between real and fake; alpha (B, 1, 1, 1)."""

@@ -13,6 +13,7 @@ from .layers import (
     SPADE, STU, BesideSource, C, Encoder, SegmentationBranch, last_layer, level_widths, recomputed, to_grid,
 )  # fmt: skip
 
+LAYOUTS = {True: torch.channels_last, False: torch.contiguous_format}
 PIXELS_AT_ONCE = 16 * 13 * 128**2  # of edits that are decoded together: a few GB of activations at STGAN's widths
 
 
@@ -130,7 +131,9 @@ class Generator(EditingNetwork):
     def condition(self, att_diff, parts, table=None):
         """Att_diff: eq. 12 at full size, or att_diff on a grid of one pixel, to be expanded."""
         if self.config.conditioning == "mask":
-            return spatial_condition(parts, att_diff, table or self.table)
+            condition = spatial_condition(parts, att_diff, table or self.table)
+            # in the layout of the features that it is put beside, or every level would copy all of them
+            return condition.contiguous(memory_format=LAYOUTS[self.config.channels_last])
         return att_diff[:, :, None, None]
 
     def decode(self, encoded, att_diff):

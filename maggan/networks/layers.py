@@ -174,19 +174,21 @@ class SegmentationBranch(nn.Module):
 class BesideSource(nn.Module):
     """To colour at full size, with the source image and Att_diff beside the resized features.
 
-    What is to stay is copied from the source instead of being made again from features of half the size.
+    What is to stay is copied from the source instead of being made again from features of half the size. The convolution
+    over all of it is a sum of two, so that the many features are convolved before they are resized.
     """
 
     def __init__(self, channels, hidden):
         super().__init__()
-        self.look = nn.Conv2d(channels + 3 + C, hidden, 3, 1, 1)
+        self.of_features = nn.Conv2d(channels, hidden, 3, 1, 1)
+        self.of_source = nn.Conv2d(3 + C, hidden, 3, 1, 1, bias=False)
         self.colour = nn.Conv2d(hidden, 3, 3, 1, 1)
 
     def forward(self, x, images, condition):
         """x (B, d, S/2, S/2), images (B, 3, S, S), condition (B, C, h, w) -> (B, 3, S, S)."""
-        x = F.interpolate(x, scale_factor=2, mode="bilinear")
-        x = torch.cat([x, images.to(x.dtype), to_grid(condition, x)], 1)
-        return self.colour(F.leaky_relu(self.look(x), 0.2))
+        x = F.interpolate(self.of_features(x), scale_factor=2, mode="bilinear")
+        beside = torch.cat([images.to(x.dtype), to_grid(condition, x)], 1)
+        return self.colour(F.leaky_relu(x + self.of_source(beside), 0.2))
 
 
 def last_layer(channels, kind, hidden):

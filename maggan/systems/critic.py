@@ -19,6 +19,7 @@ class Piece(NamedTuple):
     alpha: torch.Tensor | None  # (B, 1, 1, 1), where between real and fake the penalty is taken; None: it is not
     noise_of_g: torch.Tensor | None  # for what D_att sees of edits
     places: list | None  # P - 1 times (B, 2), y and x in [0, 1), where in the faces the patches lie
+    reconstruct: bool  # whether eq. 6 is part of G's loss this time
 
 
 def step(run):
@@ -60,7 +61,8 @@ def pieces_of(run, k, last, places):
     pieces = []
     for rows in (slice(start, start + size) for start in range(0, len(target), size)):
         cut = [each if each is None else each[rows] for each in (*batch, target, noise, alpha, noise_of_g)]
-        pieces.append(Piece(Batch(*cut[:3]), *cut[3:], places and [level[rows] for level in places]))
+        there = places and [level[rows] for level in places]
+        pieces.append(Piece(Batch(*cut[:3]), *cut[3:], there, run.iteration % config.reconstruct_every == 0))
     return pieces
 
 
@@ -75,7 +77,8 @@ def noise_for(run, draw):
 def edit(run, piece):
     """G's pass over a piece: (edited, G(x, 0) or None, a branch's logits or None)."""
     images, parts, attributes = piece.batch
-    own = run.config.reconstruction == "self" and torch.is_grad_enabled()  # a cycle needs no G(x, 0), nor does D
+    # a cycle needs no G(x, 0), nor does D
+    own = run.config.reconstruction == "self" and piece.reconstruct and torch.is_grad_enabled()
     with run.fabric.autocast():  # which fabric itself gives to `forward` alone
         made = run.g[0].edit_and_reconstruct(images, piece.target - attributes, parts, attributes, reconstruct=own)
     return tuple(each if each is None else each.float() for each in made)
@@ -106,7 +109,7 @@ def loss_of_g(run, piece, passed):
     att_diff = piece.target - attributes
     edited, reconstructed, logits = passed or edit(run, piece)
     preserved = preserved_mask(guide(parts, logits), att_diff, config.table)
-    if config.reconstruction == "cycle":
+    if config.reconstruction == "cycle" and piece.reconstruct:
         reconstructed = G(edited, -att_diff, parts, piece.target)
     of_fake, of_fake_att = run.judged(edited, piece.noise_of_g, piece.places)
     total, said = losses.generator_loss(

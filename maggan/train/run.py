@@ -12,6 +12,7 @@ from ..attributes import relation_matrices
 from ..basics.errors import MagganError
 from ..basics.parallel import synchronised
 from ..networks.discriminator import AttributeNetwork
+from ..networks.generator import LAYOUTS
 from ..systems import SYSTEMS
 from .graphs import Graphs
 
@@ -57,8 +58,7 @@ class Run:
 
     def placed(self, net):
         """A network on the run's device, in the run's layout."""
-        layout = torch.channels_last if self.config.channels_last else torch.contiguous_format
-        return net.to(self.fabric.device, memory_format=layout)
+        return net.to(self.fabric.device, memory_format=LAYOUTS[self.config.channels_last])
 
     def set_up(self, net, rate):
         """A network on the run's device, in its layout, and its optimiser."""

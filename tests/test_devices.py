@@ -85,7 +85,7 @@ def test_an_evaluation_stays_on_its_device(row):
     side = SMOKE.size
     with ELSEWHERE:
         generator = build_generator(resolve(row, SMOKE))
-        classifier, features = (judge_of(name, SMOKE).eval() for name in judges.Judges._fields)
+        classifier, features = (judge_of(name, SMOKE).eval() for name in ("classifier", "features"))
         batch = Batch(torch.empty(4, 3, side, side), torch.empty(4, len(PARTS), side, side), torch.empty(4, 13))
     with OneDevice():
         edits = evaluate.flipped(generator, batch, 1.5)

@@ -7,15 +7,17 @@ import pytest
 import torch
 
 from maggan import metrics
-from maggan.attributes import ATTRIBUTES
+from maggan.attributes import ATTRIBUTES, released_flips, single_flips
 from maggan.basics import paths
-from maggan.data import source
+from maggan.data import open_faces, source
 from maggan.drawnfaces import draw, draw_flipped
 from maggan.evaluate import rulers, truths
-from maggan.evaluate.judges import train_judges
+from maggan.evaluate.judges import load_judges, train_judges
 from maggan.evaluate.protocol import evaluate
 from maggan.profiles import profile
-from maggan.regions import blend
+from maggan.regions import blend, preserved_mask
+from maggan.systems import build_generator
+from maggan.variants import resolve
 
 SMOKE = profile("smoke")
 
@@ -222,6 +224,59 @@ def test_no_edit_and_the_true_edit_measure_as_they_should(judged):
     assert value["true-edit"]["accuracy_1.0_second"] == pytest.approx(ceiling["second"], abs=1e-4)
     assert true["left_out"]["kid_added"] == list(ATTRIBUTES)  # 16 faces are too few of everything
     assert {len(row) for row in none["attribute_leakage"]} == {13} == {len(none["attribute_leakage"])}
+
+
+def test_the_protocol_measures_what_a_plain_loop_does(judged):
+    """One face, one flip, one network at a time, and batch norms as they are."""
+    torch.manual_seed(0)
+    generator = build_generator(resolve("maggan", SMOKE)).eval().requires_grad_(False)
+    result = evaluate("maggan", SMOKE, device="cpu", generator=generator)
+    faces, judges, true = open_faces(SMOKE, "test"), load_judges(SMOKE), truths.true_counterfactuals(SMOKE)
+    styles, found = truths.styled_counterfactuals(SMOKE), {}
+
+    def note(name, value):
+        found.setdefault(name, []).append(float(value))
+
+    for i in range(len(faces)):
+        batch = faces.batch([i])
+        x, parts, labels = batch
+        nothing = torch.zeros_like(labels)
+        rebuilt = generator(x, nothing, parts, labels)
+        note("psnr", metrics.psnr(x, rebuilt))
+        note("ssim", metrics.ssim(x, rebuilt))
+        note("composition", (rebuilt - x).abs().mean())
+        read = judges.classifier(x)[0] > 0
+        for k in range(13):
+            d = single_flips(labels)[:, k]
+            preserved = preserved_mask(parts, d)
+            edit, truth = generator(x, d, parts, labels), true[i, k].float() / 127.5 - 1
+            error, floor = ((preserved * (each - x)).abs().mean() for each in (edit, rebuilt))
+            note("mre", error)
+            note("mre_floor", floor)
+            note("mre_excess", error - floor)
+            back = generator(edit, -d, parts, labels + d)
+            note("reversibility", (back - x).abs().mean())
+            distance, nothing_done = (edit - truth).abs().mean(), (x - truth).abs().mean()
+            note("truth_distance", distance)
+            if i < len(styles.row):
+                row = int(styles.row[i, k])
+                others = [each.float() / 127.5 - 1 for each in styles.images[row]] if row >= 0 else []
+                nearest, of_source = (min([first, *((one - other).abs().mean() for other in others)])
+                                      for first, one in ((distance, edit), (nothing_done, x)))  # fmt: skip
+                note("truth_distance_nearest", nearest)
+                note("truth_gain", of_source - nearest)
+            logits = judges.classifier(generator(x, released_flips(labels)[:, k], parts, labels))[0]
+            note("accuracy_1.0", (logits[k] > 0) != (labels[0, k] > 0))
+            wanted = truths.wanted_attributes(labels)[0, k] > 0
+            note("effectiveness", ((logits > 0) == wanted).all())
+            released = released_flips(labels)[0, k] != single_flips(labels)[0, k]
+            for j in range(13):
+                if j != k and not released[j]:
+                    found.setdefault(f"leaks {k} {j}", []).append(float((logits[j] > 0) != read[j]))
+    leaks = [np.mean(values) for name, values in list(found.items()) if name.startswith("leaks")]
+    means = {name: np.mean(values) for name, values in found.items() if not name.startswith("leaks")}
+    for name, mean in {**means, "attribute_leakage": np.mean(leaks)}.items():
+        assert result["metrics"][name]["value"] == pytest.approx(mean, abs=1e-4), name
 
 
 def test_true_edits_are_at_the_judges_ceiling_in_all_attributes_when_it_reads_the_latents():

@@ -220,7 +220,7 @@ def frechet_deviation(faces, edits, resamples, seed=0):
     return torch.stack(distances).std().item()
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=8)
 def resample_counts(n, resamples=RESAMPLES, seed=0):
     """How often each of n images is drawn in each bootstrap resample: (resamples, n) uint8."""
     random = np.random.default_rng(seed)

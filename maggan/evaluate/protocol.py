@@ -304,8 +304,8 @@ def reversibility(generator, batch, plain):
     """
     images, parts, attributes = batch
     flips, found = single_flips(attributes), []
-    for some in torch.arange(flips.shape[1]).split(FLIPS_AT_ONCE):
-        k, there = len(some), flips[:, some].flatten(0, 1)
+    for some in (slice(first, first + FLIPS_AT_ONCE) for first in range(0, flips.shape[1], FLIPS_AT_ONCE)):
+        k, there = flips[:, some].shape[1], flips[:, some].flatten(0, 1)
         of_each = (parts.repeat_interleave(k, 0), attributes.repeat_interleave(k, 0) + there)
         back = generator(plain[:, some].flatten(0, 1), -there, *of_each).unflatten(0, (-1, k))
         found.append((back - images.unsqueeze(1)).abs().mean(dim=(2, 3, 4)))

@@ -62,6 +62,56 @@ def edit_success(logits, attributes):
     return read != (attributes > 0.5)
 
 
+def readings_changed(logits, logits_of_faces):
+    """Which attributes a judge reads otherwise on each edit than on its source face.
+
+    logits (B, 13, 13), row i those of edit i; logits_of_faces (B, 13). Returns (B, 13, 13) bool.
+    """
+    return (logits > 0) != (logits_of_faces > 0).unsqueeze(1)
+
+
+def all_read(logits, wanted):
+    """Whether a judge reads on each edit all 13 attributes as they ought to be: effectiveness, joint over 13.
+
+    logits (B, 13, 13), row i those of edit i; wanted (B, 13, 13) in {0, 1}. Returns (B, 13) bool.
+    """
+    return ((logits > 0) == (wanted > 0.5)).all(dim=2)
+
+
+def change_where_kept(images, edits, truths):
+    """Mean |edit - x| over the pixels that the true edit leaves as they are: minimality, and 0 at best.
+
+    A pixel is left where no channel changes by 2 levels of 255. images (B, 3, H, W) in [-1, 1]; edits and truths
+    (B, 13, 3, H, W). Returns (B, 13), 0 where the true edit leaves no pixel.
+    """
+    levels = ((truths - images.unsqueeze(1)).abs() * 127.5).round()
+    kept = (levels.amax(dim=2, keepdim=True) < 2).to(images)
+    change = (edits - images.unsqueeze(1)).abs() * kept
+    return change.sum(dim=(2, 3, 4)) / (3 * kept.sum(dim=(2, 3, 4))).clamp(min=1)
+
+
+def seam_excess(images, edits, truths, preserved):
+    """Steps on a mask's rim that neither the source nor the true edit has, over the steps that they have there.
+
+    A step is a squared difference of neighbouring pixels; what is new of it is what goes beyond the larger of the
+    source's and the true edit's. The same share off the rim is subtracted, so that an edit that is sharper or noisier
+    everywhere does not count: 0 where nothing was pasted, below 0 where an edit is rougher elsewhere.
+
+    images (B, 3, H, W) in [-1, 1]; edits, truths (B, 13, 3, H, W); preserved (B, 13, 1, H, W). Returns (values,
+    weights), (B, 13) each; the weights, the steps on the rim that were there, make the mean over faces one of sums.
+    """
+    images, sums = images.unsqueeze(1), [0.0] * 4
+    for dim in (-1, -2):
+        step, rim = edits.diff(dim=dim).square(), preserved.diff(dim=dim).abs()
+        there = torch.maximum(images.diff(dim=dim).square(), truths.diff(dim=dim).square())
+        new = (step - there).clamp(min=0)
+        for i, quantity in enumerate((rim * new, rim * there, (1 - rim) * new, (1 - rim) * there)):
+            sums[i] = sums[i] + quantity.sum(dim=(-3, -2, -1))
+    new_on, there_on, new_off, there_off = sums
+    share = new_on / there_on.clamp(min=1e-9) - new_off / there_off.clamp(min=1e-9)
+    return torch.where(there_on > 0, share, 0), there_on
+
+
 def as_saved(images):
     """Images in [-1, 1] as they would be saved: rounded to whole numbers in [0, 255], still floating point."""
     return ((images.clamp(-1, 1) + 1) * 127.5).round()
@@ -142,6 +192,14 @@ def kernel_distance(features_a, features_b, seed=0):
         np.random.set_state(state)
 
 
+def gaussian_distance(mean_a, covariance_a, mean_b, covariance_b):
+    """Frechet distance of two Gaussians, float64 tensors (D,) and (D, D), by symmetric eigenvalues; a tensor."""
+    values, vectors = torch.linalg.eigh(covariance_a)
+    root = (vectors * values.clamp(min=0).sqrt()) @ vectors.T
+    trace = torch.linalg.eigvalsh(root @ covariance_b @ root).clamp(min=0).sqrt().sum()
+    return (mean_a - mean_b).square().sum() + covariance_a.trace() + covariance_b.trace() - 2 * trace
+
+
 def frechet_deviation(faces, edits, resamples, seed=0):
     """Bootstrap standard deviation of the Frechet distance, resampling test images with all their edits.
 
@@ -158,14 +216,11 @@ def frechet_deviation(faces, edits, resamples, seed=0):
     for counts in torch.as_tensor(resample_counts(len(faces), resamples, seed), dtype=torch.float64):
         mean_a, a = weighted(faces, counts)
         mean_b, b = weighted(edits.flatten(0, 1), counts.repeat_interleave(edits.shape[1]))
-        values, vectors = torch.linalg.eigh(a)
-        root = (vectors * values.clamp(min=0).sqrt()) @ vectors.T
-        trace = torch.linalg.eigvalsh(root @ b @ root).clamp(min=0).sqrt().sum()
-        distances.append((mean_a - mean_b).square().sum() + a.trace() + b.trace() - 2 * trace)
+        distances.append(gaussian_distance(mean_a, a, mean_b, b))
     return torch.stack(distances).std().item()
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=8)
 def resample_counts(n, resamples=RESAMPLES, seed=0):
     """How often each of n images is drawn in each bootstrap resample: (resamples, n) uint8."""
     random = np.random.default_rng(seed)
@@ -178,6 +233,13 @@ def ratio(values, weights):
     with np.errstate(invalid="ignore", divide="ignore"):
         seen = weights > 0
         return np.where(seen, values / weights, 0).sum(axis=-1) / seen.sum(axis=-1)  # nan where nothing is seen
+
+
+def shares(values, weights):
+    """Weighted means over images of (N, ...) arrays, as (...); nan where nothing has weight."""
+    below = weights.sum(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(below > 0, (values * weights).sum(axis=0) / below, np.nan)
 
 
 def bootstrap_interval(values, weights=None, resamples=RESAMPLES, seed=0, level=0.95):

@@ -29,6 +29,8 @@ FACES = ("data.faces", "data.{world}")
 STAGES = {
     "source": ("data.{world}",),
     "data": FACES,
+    "fit": ("evaluate.fitting", "networks.judges", *FACES),  # what decides the weights of judges
+    "truths": ("evaluate.truths", *FACES),
     "judges": ("evaluate.judges", *FACES),
     "d_att": ("train.d_att", *FACES),
     "train": ("train.run", "train.d_att", "systems.{system}", *FACES),
@@ -41,7 +43,8 @@ SHOWN = {"tables": ("report.tables",), "claims": ("report.claims",), "gallery": 
          "report": ("report.page",)}  # fmt: skip
 MEASURED_BY_THEN = ("basics", "attributes", "regions", "losses", "metrics", "celeba", "drawnfaces", "parser", "masks",
                     "networks", "systems", "data", "weights", "train", "pretrained", "stages", "evaluate.judges",
-                    "evaluate.protocol", "evaluate.learning", "evaluate.summaries")  # fmt: skip
+                    "evaluate.fitting", "evaluate.truths", "evaluate.rulers", "evaluate.protocol", "evaluate.learning",
+                    "evaluate.summaries", "evaluate.kept")  # fmt: skip
 
 # A fingerprint of today's code -> that of an earlier version, in its own way of counting, which gives the same numbers
 # bit for bit: what that version made stays.

@@ -85,13 +85,16 @@ def test_an_evaluation_stays_on_its_device(row):
     side = SMOKE.size
     with ELSEWHERE:
         generator = build_generator(resolve(row, SMOKE))
-        classifier, features = (judge_of(name, SMOKE).eval() for name in judges.Judges._fields)
+        classifier, features = (judge_of(name, SMOKE).eval() for name in ("classifier", "features"))
         batch = Batch(torch.empty(4, 3, side, side), torch.empty(4, len(PARTS), side, side), torch.empty(4, 13))
     with OneDevice():
         edits = evaluate.flipped(generator, batch, 1.5)
         generator(batch.images, released_flips(batch.attributes, 1.5)[:, 0], batch.parts, batch.attributes)
         measured = evaluate.measure_strength(batch, 1.5, edits, edits, classifier)
         measured |= evaluate.measure_batch(generator, batch, edits, classifier)
+        measured["reversibility"] = evaluate.reversibility(generator, batch, edits)
+        measured |= evaluate.measure_truth(batch, edits, edits, None, 0)
+        measured["wanted"] = evaluate.wanted_attributes(batch.attributes)
         measured["features"] = features.features(edits.flatten(0, 1))
     assert {value.device for value in measured.values()} == {ELSEWHERE}
 

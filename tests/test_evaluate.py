@@ -71,8 +71,10 @@ def bench(tmp_path, monkeypatch):
     truths = faces.batch(range(10)).images.unsqueeze(1) + torch.stack([bars(f) for f in flips[:10]])
     truths = ((truths + 1) * 127.5).round().to(torch.uint8)
     monkeypatch.setattr(evaluate, "open_faces", lambda *_: faces)
-    monkeypatch.setattr(evaluate, "load_judges", lambda *_: Judges(BarReader(), BarReader()))
+    monkeypatch.setattr(evaluate, "load_judges", lambda *_: Judges(BarReader(), BarReader(), BarReader()))
     monkeypatch.setattr(evaluate, "true_counterfactuals", lambda *_: truths)
+    monkeypatch.setattr(evaluate, "styled_counterfactuals", lambda *_: None)
+    monkeypatch.setattr(evaluate.rulers, "references", lambda *_: None)
     return replace(profile("smoke"), note="")
 
 
@@ -86,6 +88,9 @@ def test_identity_changes_nothing_and_succeeds_nowhere(bench):
     assert value(result, "psnr") is None and result["metrics"]["psnr"]["identical_left_out"] == FACES
     assert value(result, "ssim") == value(result, "judge_on_faces") == 1
     assert value(result, "fid") == pytest.approx(0, abs=1e-3)
+    for name in ("mre_floor", "mre_excess", "attribute_leakage", "composition", "reversibility", "minimality",
+                 "effectiveness", "accuracy_1.0_second"):  # fmt: skip
+        assert value(result, name) == 0, name
     assert value(result, "truth_distance") == pytest.approx(BAR / SIZE, abs=1e-3)  # one bar, changed by 1
 
 
@@ -99,6 +104,123 @@ def test_perfect_editor_has_known_values(bench):
     assert value(result, "truth_distance") < 1 / 255
     assert result["metrics"]["truth_distance"]["n"] == 10 * 13 and result["metrics"]["mre"]["n"] == FACES * 13
     assert value(result, "fid") > 0.02
+    assert value(result, "mre_floor") == value(result, "composition") == 0  # it rebuilds a face as it was
+    assert value(result, "mre_excess") == value(result, "mre") == result["per_attribute"]["Male"]["mre_excess"]["value"]
+    assert value(result, "accuracy_1.5_second") == 1 and value(result, "minimality") == 0
+    # none but the flipped bar changes; released conflicts do not count; success is on the diagonal
+    assert value(result, "attribute_leakage") == 0
+    assert result["attribute_leakage"] == [[float(i == j) for j in range(13)] for i in range(13)]
+    assert value(result, "reversibility") == pytest.approx(0, abs=1e-6)
+    assert result["metrics"]["reversibility"]["n"] == FACES * 13
+
+
+def test_attribute_leakage_counts_what_else_is_read(bench):
+    class Beards(Editor):
+        """Whoever gets glasses gets a beard too."""
+
+        def __call__(self, images, att_diff, parts, attributes):
+            glasses, beard = ATTRIBUTES.index("Eyeglasses"), ATTRIBUTES.index("No_Beard")
+            more = att_diff.clone()
+            more[:, beard] -= att_diff[:, glasses].clamp(min=0) * attributes[:, beard]
+            return super().__call__(images, more, parts, attributes)
+
+    result = evaluate.evaluate("stgan", bench, device="cpu", generator=Beards())
+    labels = evaluate.open_faces(bench, "test").attributes
+    glasses, beard = ATTRIBUTES.index("Eyeglasses"), ATTRIBUTES.index("No_Beard")
+    share = ((labels[:, glasses] == 0) & (labels[:, beard] == 1)).float().mean().item()
+    matrix = np.array(result["attribute_leakage"])
+    assert matrix[glasses, beard] == pytest.approx(share, rel=1e-4) and 0 < share < 1
+    assert matrix.sum() == pytest.approx(13 + share, rel=1e-4)
+    assert value(result, "attribute_leakage") == pytest.approx(share / (13 * 12), rel=1e-4)
+    assert result["per_attribute"]["Eyeglasses"]["attribute_leakage"]["value"] == pytest.approx(share / 12, rel=1e-4)
+    assert result["per_attribute"]["Male"]["attribute_leakage"]["value"] == 0
+
+
+def test_what_releases_conflicts_is_not_leakage_but_other_changes_of_them_are(bench):
+    """A plain flip of black hair that leaves blond hair alone does not leak; one that takes bangs too does."""
+
+    class Takes(Editor):
+        def __call__(self, images, att_diff, parts, attributes):
+            more = att_diff.clone()
+            more[:, BANGS] -= (att_diff[:, BLACK] > 0) * attributes[:, BANGS]
+            return super().__call__(images, more, parts, attributes)
+
+    result = evaluate.evaluate("stgan", bench, device="cpu", generator=Takes())
+    labels = evaluate.open_faces(bench, "test").attributes
+    matrix = np.array(result["attribute_leakage"])
+    assert matrix[BLACK, BLOND] == 0  # released, and so of no weight
+    share = ((labels[:, BLACK] == 0) & (labels[:, BANGS] == 1)).float().mean().item()
+    assert matrix[BLACK, BANGS] == pytest.approx(share, rel=1e-4)
+
+
+def test_effectiveness_wants_all_that_the_true_edit_has(bench):
+    result = evaluate.evaluate("stgan", bench, device="cpu", generator=Editor())
+    # taking a beard's absence from a face with a mustache takes the mustache, which a single flip does not
+    labels = evaluate.open_faces(bench, "test").attributes[:10].float()
+    wanted = evaluate.wanted_attributes(labels)
+    plain = evaluate.released_flips(labels) + labels[:, None]
+    expected = (wanted == plain).all(2).float().mean(0)
+    assert value(result, "effectiveness") == pytest.approx(expected.mean().item(), rel=1e-4) and expected.min() < 1
+    entry = result["per_attribute"]["Male"]["effectiveness"]
+    assert entry["value"] == 1 and entry["n"] == 10 and entry["interval"].startswith("Wilson")
+
+
+def test_the_floor_is_the_reconstructions_and_the_way_back_counts_twice(bench):
+    class Darkens(Editor):
+        """Whatever it does, all gets darker by 0.1."""
+
+        def __call__(self, images, att_diff, parts, attributes):
+            return super().__call__(images, att_diff, parts, attributes) - 0.1
+
+    result = evaluate.evaluate("stgan", bench, device="cpu", generator=Darkens())
+    assert value(result, "composition") == value(result, "mre_floor") == pytest.approx(0.1, rel=1e-4)
+    assert value(result, "reversibility") == pytest.approx(0.2, rel=1e-4)
+    # where the bar rises by 1 the dark takes 0.1 of it, where it falls it adds as much
+    assert value(result, "mre_excess") == pytest.approx(value(result, "mre") - 0.1, rel=1e-3)
+    assert value(result, "minimality") == pytest.approx(0.1, rel=1e-3)
+    assert result["per_attribute"]["Bald"]["mre_floor"]["n"] == FACES
+
+
+def test_the_way_back_starts_from_the_targets_attributes(bench):
+    seen = []
+
+    class Records(Editor):
+        def __call__(self, images, att_diff, parts, attributes):
+            seen.append((att_diff, attributes))
+            return super().__call__(images, att_diff, parts, attributes)
+
+    batch = evaluate.open_faces(bench, "test").batch(range(3))
+    plain = evaluate.flipped(Editor(), batch, 1.0)
+    back = evaluate.reversibility(Records(), batch, plain)
+    assert back.shape == (3, 13) and back.abs().max() < 1e-6
+    for att_diff, attributes in seen:
+        assert (att_diff.abs().sum(1) == 1).all()
+        assert ((attributes + att_diff >= 0) & (attributes + att_diff <= 1)).all()
+
+
+def test_photos_have_what_needs_no_true_edit(bench):
+    result = evaluate.evaluate("stgan", replace(bench, world="celeba"), device="cpu", generator=Editor())
+    found = set(result["metrics"])
+    plain = {"mre_floor", "mre_excess", "attribute_leakage", "composition", "reversibility", "accuracy_1.0_second"}
+    assert plain <= found
+    absent = ("truth", "no_edit", "minimality", "effectiveness", "seam_excess")
+    assert not [name for name in found if name.startswith(absent)]
+
+
+def test_single_faces_are_kept(bench):
+    result = evaluate.evaluate("stgan", bench, device="cpu", generator=Editor(gain=0.8))
+    file = paths.metrics_file("stgan", bench).with_suffix(".faces.npz")
+    with np.load(file) as kept:
+        arrays = {name: kept[name] for name in kept}
+    assert arrays["names"].tolist() == [f"bars-{i}" for i in range(FACES)]
+    assert arrays["logits_1.0"].shape == arrays["logits_1.5"].shape == (FACES, 13, 13)
+    assert arrays["logits_1.0"].dtype == np.float16 and arrays["success_1.0"].dtype == np.uint8
+    for name, metric in (("mre", "mre"), ("mre_floor", "mre_floor"), ("success_1.0", "accuracy_1.0"),
+                         ("success_1.5_second", "accuracy_1.5_second"), ("ssim", "ssim")):  # fmt: skip
+        assert arrays[name].astype(float).mean() == pytest.approx(value(result, metric), rel=1e-5), name
+    assert arrays["truth_distance"].shape == arrays["effective"].shape == (10, 13)
+    success = metrics.edit_success(torch.tensor(arrays["logits_1.0"]), torch.tensor(arrays["attributes"]))
+    assert np.array_equal(success.numpy(), arrays["success_1.0"])
 
 
 def test_strengths_directions_and_leaks_are_told_apart(bench):
@@ -273,7 +395,8 @@ def test_true_edit_is_the_floor_over_the_faces_that_have_one(bench):
     result = evaluate.evaluate("true-edit", bench, device="cpu")
     assert result["faces"] == 10 and value(result, "accuracy_1.0") == 1
     assert value(result, "truth_distance") == 0
-    assert not {"psnr", "ssim", "accuracy_1.5", "accuracy_1.5_add"} & set(result["metrics"])
+    assert not {"psnr", "ssim", "accuracy_1.5", "accuracy_1.5_add", "composition"} & set(result["metrics"])
+    assert value(result, "mre_floor") == value(result, "minimality") == 0
 
 
 def test_same_seed_twice_is_the_same_file_but_for_times(bench):
@@ -283,7 +406,8 @@ def test_same_seed_twice_is_the_same_file_but_for_times(bench):
         evaluate.evaluate("stgan", bench, device="cpu", generator=Editor())
         result = json.loads(file.read_text())
         assert set(result.pop("wall_seconds")) == {"train", "evaluate", "edit"} and "peak_memory_mb" in result
-        texts.append((json.dumps(result), file.with_suffix(".npz").read_bytes()))
+        kept = [file.with_suffix(suffix).read_bytes() for suffix in (".npz", ".faces.npz")]
+        texts.append((json.dumps(result), kept))
     assert texts[0] == texts[1]
 
 

@@ -4,10 +4,11 @@ import pytest
 import torch
 
 from maggan.attributes import ATTRIBUTES
+from maggan.basics import paths
 from maggan.basics.errors import MagganError
 from maggan.data import Faces, drawn
 from maggan.drawnfaces import draw_flipped
-from maggan.evaluate import judges
+from maggan.evaluate import fitting, judges
 from maggan.networks.judges import AttributeClassifier, InceptionFeatures, SmallFeatures
 from maggan.profiles import profile
 
@@ -56,7 +57,7 @@ def test_inception_features_are_2048():
 
 def test_fit_learns_a_toy_problem(tmp_path):
     network = AttributeClassifier(16, width=4, dropout=0.1)
-    judges.fit("classifier", network, toy_faces(512), epochs=6, folder=tmp_path, code="x")
+    fitting.fit("classifier", network, toy_faces(512), epochs=6, folder=tmp_path, code="x")
     assert judges.right_on_faces(network, toy_faces(128, seed=1)).float().mean() > 0.95
 
 
@@ -64,36 +65,63 @@ def test_interrupted_fit_ends_in_the_same_weights(tmp_path, monkeypatch):
     def fitted(folder):
         torch.manual_seed(0)
         network = SmallFeatures(16, width=4)
-        judges.fit("features", network, toy_faces(96), epochs=3, folder=tmp_path / folder, code="x")
+        fitting.fit("features", network, toy_faces(96), epochs=3, folder=tmp_path / folder, code="x")
         return network.state_dict()
 
     whole = fitted("whole")
-    true_epoch = judges.fit_epoch
+    true_epoch = fitting.fit_epoch
     with monkeypatch.context() as patched:
         def stop_in_the_second(*args):
             true_epoch(*args)
             if args[4] == 1:
                 raise KeyboardInterrupt
 
-        patched.setattr(judges, "fit_epoch", stop_in_the_second)
+        patched.setattr(fitting, "fit_epoch", stop_in_the_second)
         with pytest.raises(KeyboardInterrupt):
             fitted("torn")
     epochs = []
-    monkeypatch.setattr(judges, "fit_epoch", lambda *args: (epochs.append(args[4]), true_epoch(*args)))
+    monkeypatch.setattr(fitting, "fit_epoch", lambda *args: (epochs.append(args[4]), true_epoch(*args)))
     resumed = fitted("torn")
     assert epochs == [1, 2]  # the torn epoch is run again, the first is not
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
 
 
-def test_augmentation_keeps_range_shape_and_draws():
+@pytest.mark.parametrize("augment", [fitting.augmented, fitting.roughened])
+def test_augmentation_keeps_range_shape_and_draws(augment):
     images = torch.rand(8, 3, 16, 16) * 2 - 1
-    first, again = (judges.augmented(images, torch.Generator().manual_seed(3)) for _ in range(2))
+    first, again = (augment(images, torch.Generator().manual_seed(3)) for _ in range(2))
     assert torch.equal(first, again) and first.shape == images.shape
     assert not torch.equal(first, images) and first.abs().max() < 1.6
     ramp = torch.linspace(-1, 1, 16).expand(32, 3, 16, 16)
-    moved = judges.augmented(ramp, torch.Generator().manual_seed(3))
-    rising = (moved[..., -1] > moved[..., 0]).all(dim=(1, 2))
-    assert 0 < rising.sum() < 32  # some are mirrored, some are not
+    moved = augment(ramp, torch.Generator().manual_seed(3)).mean(dim=(1, 2))
+    rising = moved[..., -1] > moved[..., 0]
+    if augment is fitting.augmented:
+        assert 0 < rising.sum() < 32  # some are mirrored, some are not
+    else:
+        assert rising.all()
+
+
+def test_the_second_judge_sees_patches_cut_out_of_some_faces():
+    seen = fitting.roughened(torch.ones(64, 3, 24, 24), torch.Generator().manual_seed(0))
+    cut = (seen == 0).all(dim=1).sum(dim=(1, 2))
+    assert set(cut.tolist()) == {0, 16}  # 4 x 4 pixels
+    assert 16 < (cut > 0).sum() < 48
+
+
+def test_folded_judges_read_the_same_and_leave_the_original_alone():
+    torch.manual_seed(0)
+    for network in (AttributeClassifier(16, width=4), SmallFeatures(16, width=4)):
+        for module in network.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.running_mean.normal_()
+                module.running_var.uniform_(0.5, 2)
+        network.eval()
+        images = torch.rand(8, 3, 16, 16) * 2 - 1
+        before = network(images)
+        folded = judges.folded(network)
+        assert not [module for module in folded.trunk if isinstance(module, torch.nn.BatchNorm2d)]
+        torch.testing.assert_close(folded(images), before, atol=1e-5, rtol=1e-5)
+        assert torch.equal(network(images), before)
 
 
 def test_counterfactual_is_right_when_the_flipped_bit_is_read():
@@ -132,7 +160,7 @@ def test_judges_train_report_and_load(tiny, monkeypatch):
     with pytest.raises(MagganError, match="python -m maggan.judges smoke"):
         judges.load_judges(tiny)
     report = judges.train_judges(tiny, device="cpu")
-    for name in ("classifier", "features"):
+    for name in ("classifier", "features", "second"):
         assert set(report[name]) >= {"validation", "test", "counterfactuals"}
         table = report[name]["counterfactuals"]
         assert table["faces"] == 4 and set(table["per_attribute"]) == set(ATTRIBUTES)
@@ -141,5 +169,17 @@ def test_judges_train_report_and_load(tiny, monkeypatch):
     assert report["faces"] == 18
     loaded = judges.load_judges(tiny)
     assert not loaded.classifier.training and loaded.features.features(torch.zeros(1, 3, 32, 32)).shape == (1, 128)
+    seconds, true_fit = report["wall_seconds"], judges.fit
     monkeypatch.setattr(judges, "fit", None)  # finished judges are not trained again
     assert judges.train_judges(tiny, device="cpu") == report
+    fitted = []
+
+    def counted(name, *args, **more):
+        fitted.append(name)
+        return true_fit(name, *args, **more)
+
+    monkeypatch.setattr(judges, "fit", counted)
+    (paths.judges_folder(tiny) / "second.safetensors").unlink()  # as in a folder of an earlier version
+    again = judges.train_judges(tiny, device="cpu")
+    assert fitted == ["second"] and again["wall_seconds"]["classifier"] == seconds["classifier"]
+    assert {**again, "wall_seconds": seconds} == report

@@ -1,4 +1,4 @@
-"""`python -m maggan.judges PROFILE`: train the two networks that judge edits."""
+"""`python -m maggan.judges PROFILE`: train the networks that judge edits."""
 
 from maggan.arguments import arguments
 from maggan.basics.errors import cli

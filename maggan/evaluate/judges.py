@@ -1,47 +1,45 @@
-"""The two networks that judge edits: an attribute classifier for accuracy, a feature network for FID.
+"""The networks that judge edits: an attribute classifier for accuracy, a feature network for FID, a second opinion.
 
-Both learn the 13 attributes from the profile's training faces, none of them a test face. On drawn worlds some
+All learn the 13 attributes from the profile's training faces, none of them a test face. On drawn worlds some
 of those are decorrelated, for a judge of correlated faces reads the correlation and fails on single flips; its
-accuracy on true counterfactuals, the ceiling of every editing accuracy, is reported too.
-`python -m maggan.judges PROFILE` trains both.
+accuracy on true counterfactuals, the ceiling of every editing accuracy, is reported too. The second classifier has
+another shape, another seed and other augmentations: what both read on an edit is hardly a quirk of one.
+`python -m maggan.judges PROFILE` trains what is missing of them.
 """
 
 import hashlib
 import json
-import math
-import time
+from copy import deepcopy
 from dataclasses import replace
 from typing import NamedTuple
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import load_file, save_file
 from torch import nn
-from torch.nn import functional as F
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from .. import weights
 from ..attributes import ATTRIBUTES
 from ..basics import paths
-from ..basics.checkpoints import load_checkpoint, save_checkpoint
 from ..basics.errors import MagganError
 from ..basics.images import from_levels
 from ..basics.parallel import keep_freed_memory
-from ..basics.progress import progress
 from ..basics.weights import read_metadata
-from ..data import open_faces, source, source_of
-from ..networks.judges import CLASSIFIER_SIZE, judge_of
+from ..data import open_faces, source_of
+from ..networks.judges import SmallFeatures, judge_of
 from ..stages import code_of
+from .fitting import BATCH, augmented, fit, roughened
+from .truths import true_counterfactuals
 
 LARGEST_SEEN = 512  # pixels: faces to learn from need not be larger, for judges look at 128 or 299 px of them
-COUNTERFACTUALS = 300  # test faces whose 13 true counterfactuals are drawn; fewer above 128 px
-BATCH = 64
+SECOND_WIDTH = 24  # of the second classifier
 
 
 class Judges(NamedTuple):
-    """The classifier, images -> logits (B, 13), and the feature network with `.features(images)` -> (B, D)."""
+    """Two classifiers, images -> logits (B, 13), and the feature network with `.features(images)` -> (B, D)."""
 
     classifier: nn.Module
     features: nn.Module
+    second: nn.Module | None = None
 
 
 def seen(profile):
@@ -60,67 +58,22 @@ def load_judges(profile, device="cpu"):
     return Judges(*judges)
 
 
-def augmented(images, draw):
-    """Mirrored, moved by up to 1/16 of the side, scaled by up to 8 % and with noise, each face its own way.
+def folded(network):
+    """A copy of a judge in eval mode that computes the same faster: batch norms folded into the convolutions before.
 
-    images (B, 3, S, S) in [-1, 1]; `draw` is a CPU generator, so the draws are the same on any device.
-    The noise keeps the judge from reading faint patterns that a generator could learn to paint.
+    Only inside `nn.Sequential`, whose order is that of the computation; logits differ by rounding.
     """
-    n = len(images)
-    uniform = torch.rand(n, 5, generator=draw) * 2 - 1
-    mirror = torch.where(uniform[:, 0] > 0, 1.0, -1.0)
-    scale = 1 + 0.08 * uniform[:, 1]
-    zero = torch.zeros(n)
-    moves = torch.stack([mirror * scale, zero, uniform[:, 2] / 8, zero, scale, uniform[:, 3] / 8], 1).view(n, 2, 3)
-    grid = F.affine_grid(moves.to(images.device), list(images.shape), align_corners=False)
-    moved = F.grid_sample(images, grid, padding_mode="border", align_corners=False)
-    noise = torch.randn(images.shape, generator=draw) * (0.1 * uniform[:, 4].abs()).view(n, 1, 1, 1)
-    return moved + noise.to(images.device)
-
-
-def fit(name, network, faces, epochs, folder, code, device="cpu", rate=2e-3, seed=0):
-    """Train a network on the attributes of `faces`, from its last whole epoch on; returns the seconds it took.
-
-    AdamW with one cycle of the learning rate. All randomness is a function of (seed, epoch), so an
-    interrupted run ends as an uninterrupted one.
-    """
-    steps = math.ceil(len(faces) / BATCH)
-    network.to(device, memory_format=torch.channels_last)
-    optimiser = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=epochs * steps, pct_start=0.2)
-    first, seconds, file = 0, 0.0, folder / f"{name}.pt"
-    run = {"code": code, "epochs": epochs, "faces": len(faces)}
-    saved = load_checkpoint(file, "this judge") or {}
-    if saved.get("run") == run:
-        first, seconds = saved["epoch"], saved["seconds"]
-        for part, key in ((network, "network"), (optimiser, "optimiser"), (schedule, "schedule")):
-            part.load_state_dict(saved[key])
-    with progress(total=epochs * steps, initial=first * steps, desc=f"judge: {name}", unit="batches") as bar:
-        for epoch in range(first, epochs):
-            started = time.monotonic()
-            fit_epoch(network, optimiser, schedule, faces, seed * 1000 + epoch, device, bar)
-            seconds += time.monotonic() - started
-            state = {key: part.state_dict() for key, part in
-                     (("network", network), ("optimiser", optimiser), ("schedule", schedule))}  # fmt: skip
-            save_checkpoint(file, {**state, "run": run, "epoch": epoch + 1, "seconds": seconds})
-    return seconds
-
-
-def fit_epoch(network, optimiser, schedule, faces, seed, device, bar):
-    """Every face once, augmented."""
-    network.train()
-    torch.manual_seed(seed)  # for the dropout
-    draw = torch.Generator().manual_seed(seed)
-    for numbers in torch.randperm(len(faces), generator=draw).split(BATCH):
-        batch = faces.batch(numbers, device, parts=False)
-        images = augmented(batch.images, draw).contiguous(memory_format=torch.channels_last)
-        loss = F.binary_cross_entropy_with_logits(network(images), batch.attributes)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        optimiser.step()
-        schedule.step()
-        bar.set_postfix(loss=f"{loss.item():.4f}", refresh=False)
-        bar.update()
+    network = deepcopy(network)
+    for sequence in [module for module in network.modules() if isinstance(module, nn.Sequential)]:
+        names = list(sequence._modules)
+        for name, after in zip(names, names[1:], strict=False):
+            layer, norm = sequence._modules[name], sequence._modules[after]
+            if isinstance(layer, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                sequence._modules[name], sequence._modules[after] = fuse_conv_bn_eval(layer, norm), nn.Identity()
+    for module in network.modules():
+        if isinstance(module, nn.ReLU | nn.LeakyReLU):
+            module.inplace = True  # nobody needs what went in
+    return network
 
 
 @torch.no_grad()
@@ -145,33 +98,10 @@ def right_on_counterfactuals(network, truths, attributes, device="cpu"):
     return torch.stack(rows)
 
 
-def true_counterfactuals(profile, device="cpu"):
-    """The 13 true counterfactuals of the first test faces of a drawn world, drawn once: (n, 13, 3, S, S) uint8.
-
-    n is 300, less above 128 px, and at most the number of test faces; `device` draws them.
-    """
-    n = min(profile.test_faces, max(32, COUNTERFACTUALS * CLASSIFIER_SIZE**2 // max(profile.size, 128) ** 2))
-    file = paths.faces_folder(profile) / "counterfactuals.safetensors"
-    made_of = {"drawn": code_of("source", profile.world), "faces": str(n), "size": str(profile.size)}
-    if file.exists():
-        with safe_open(file, "pt") as stored:
-            if stored.metadata() == made_of:
-                return load_file(file)["images"]  # memory-mapped
-    faces = source(profile, "test")
-    images = torch.empty(n, len(ATTRIBUTES), 3, profile.size, profile.size, dtype=torch.uint8)
-    jobs = [(k, start) for k in range(len(ATTRIBUTES)) for start in range(0, n, BATCH)]
-    for k, start in progress(jobs, f"{profile.name} true counterfactuals", unit="batches"):
-        some = range(start, min(start + BATCH, n))
-        images[start : start + BATCH, k] = faces.flipped(some, ATTRIBUTES[k], device).cpu()
-    with paths.replacing(file) as partial:
-        save_file({"images": images}, partial, metadata=made_of)
-    return images
-
-
 def train_judges(profile, device=None):
-    """Train both judges, or go on from the last epoch, and report them; finished judges return at once.
+    """Train the judges that are missing, or go on from the last epoch, and report all; finished ones return at once.
 
-    Writes runs/<profile>/judges/{classifier,features}.safetensors and results/<profile>/metrics/judges.json:
+    Writes runs/<profile>/judges/{classifier,features,second}.safetensors and results/<profile>/metrics/judges.json:
     accuracy per attribute on validation and test faces and, on drawn worlds, on true counterfactuals.
     Returns the report.
     """
@@ -180,22 +110,23 @@ def train_judges(profile, device=None):
         keep_freed_memory()
     folder, faces = paths.judges_folder(profile), open_faces(seen(profile), "train")
     settings = [profile.judge_epochs, profile.judge_width, profile.features]
-    made_of = [code_of("judges", profile.world), faces.identity, *settings]
-    code = hashlib.sha256(json.dumps(made_of).encode()).hexdigest()
+    learnt = hashed(code_of("fit", profile.world), faces.identity, *settings)
+    codes = {name: learnt for name in Judges._fields} | {"second": hashed(learnt, SECOND_WIDTH)}
+    code = hashed(code_of("judges", profile.world), *codes.values())
     report_file = paths.judges_file(profile)
-    files = [folder / f"{name}.safetensors" for name in Judges._fields]
+    files = {name: folder / f"{name}.safetensors" for name in Judges._fields}
     done = json.loads(report_file.read_text()) if report_file.exists() else {}
-    if done.get("code") == code and all(trained(file, code) for file in files):
+    if done.get("code") == code and all(trained(file, codes[name]) for name, file in files.items()):
         print(f"the judges of {profile.name} are finished")
         return done
     took = {}
     report = {"profile": profile.name, "code": code, "epochs": profile.judge_epochs, "faces": len(faces)}
-    for name, file in zip(Judges._fields, files, strict=True):
-        torch.manual_seed(0)
-        network = judge_of(name, profile)
-        if not trained(file, code):
-            seconds = round(fit(name, network, faces, profile.judge_epochs, folder, code, device), 1)
-            weights.save(file, network, profile=profile.name, code=code, judge=name, seconds=seconds)
+    for name, file in files.items():
+        if not trained(file, codes[name]):
+            network, seed, augment = untrained(name, profile)
+            seconds = fit(name, network, faces, profile.judge_epochs, folder, codes[name], device, seed=seed,
+                          augment=augment)  # fmt: skip
+            weights.save(file, network, profile=profile.name, code=codes[name], judge=name, seconds=round(seconds, 1))
             (folder / f"{name}.pt").unlink()
         network = weights.load(file, device).to(memory_format=torch.channels_last)
         took[name] = read_metadata(file)["seconds"]
@@ -203,6 +134,20 @@ def train_judges(profile, device=None):
     report["wall_seconds"] = took
     paths.write_text(report_file, json.dumps(report, indent=1, sort_keys=True) + "\n")
     return report
+
+
+def untrained(name, profile):
+    """A judge as its training starts: (network, seed, what it sees of faces)."""
+    seed = 1 if name == "second" else 0
+    torch.manual_seed(seed)
+    if name == "second":
+        return SmallFeatures(profile.size, SECOND_WIDTH), seed, roughened
+    return judge_of(name, profile), seed, augmented
+
+
+def hashed(*values):
+    """JSON values as one short text that changes with any of them."""
+    return hashlib.sha256(json.dumps(values).encode()).hexdigest()
 
 
 def trained(file, code):

@@ -6,19 +6,21 @@ Per-face measurements are arrays (N,) or (N, 13), a row a test face, under the n
 import json
 
 import numpy as np
+import torch
 
 from .. import metrics
-from ..attributes import ATTRIBUTES
+from ..attributes import ATTRIBUTES, released_flips, single_flips
 from ..basics import paths
 from ..basics.errors import MagganError
+from .rulers import pooled_scores, verdict
 
 STRENGTHS = (1.0, 1.5)  # of eq. 2, and of STGAN's published test
 CURVE = (0.25, 0.5, 1.0, 1.5, 2.0)  # of the success-preservation curve
-CURVE_FACES = 300  # the first test faces: the other strengths are edited on them alone
+CURVE_FACES = 150  # the first test faces: the other strengths are edited on them alone
 LARGEST_ERROR = 0.1  # MRE, in the pixel range [-1, 1], up to which the curve's area counts
-YES_OR_NO = ("accuracy_", "judge_on_")
-ABOUT_FACES = ("attributes", "hat")
-INSIDE = ("change", "seam_of_source")  # what others are divided by; of no interest alone
+YES_OR_NO = ("accuracy_", "judge_on_", "effectiveness")
+ABOUT_FACES = ("attributes", "hat", "logits_of_faces", *(f"logits_{strength}" for strength in STRENGTHS))
+INSIDE = ("change", "seam_of_source", "seam_weight", "seam_weight_blended")  # weights; of no interest alone
 OVER_IMAGES = "bootstrap over test images, 95 %"
 WILSON = "Wilson over test images, 95 %"
 FID_RESAMPLES = 40
@@ -33,12 +35,14 @@ def summarise(taken):
     taken = {name: values for name, values in taken.items() if name not in only_curve}
     quantities = {name: (value, np.ones_like(value, dtype=float)) for name, value in taken.items()
                   if name not in ABOUT_FACES + INSIDE}  # fmt: skip
-    quantities |= ratios(taken) | subsets(taken)
+    quantities |= ratios(taken) | seams(taken) | subsets(taken) | differences(taken)
+    if "logits_of_faces" in taken:
+        quantities["attribute_leakage"] = attribute_leakage(taken)
     overall = {name: interval(*quantity) for name, quantity in sorted(quantities.items())}
     each = {
         attribute: {
             name: of_one_attribute(name, values[:, i], weights[:, i])
-            for name, (values, weights) in sorted(quantities.items()) if values.ndim == 2
+            for name, (values, weights) in sorted(quantities.items()) if values.ndim > 1
         }
         for i, attribute in enumerate(ATTRIBUTES)
     }  # fmt: skip
@@ -46,7 +50,8 @@ def summarise(taken):
         overall["area"] = area(points)
     shown = [{"strength": strength, "accuracy": interval(success), "mre": interval(error)}
              for strength, (success, error) in points.items()]  # fmt: skip
-    return {"metrics": overall, "per_attribute": each, "curve": shown}
+    found = {"metrics": overall, "per_attribute": each, "curve": shown}
+    return found | ({"attribute_leakage": leakage_matrix(taken)} if "logits_of_faces" in taken else {})
 
 
 def ratios(taken):
@@ -62,6 +67,51 @@ def ratios(taken):
             found[name] = taken[name], taken["seam_of_source"]
     with np.errstate(invalid="ignore", divide="ignore"):
         return {name: (np.where(below > 0, above / below, 0), below) for name, (above, below) in found.items()}
+
+
+def seams(taken):
+    """New steps on the rim, as {name: (values, weights)}: an attribute's is a ratio of sums over faces."""
+    names = {"seam_excess": "seam_weight", "seam_excess_blended": "seam_weight_blended"}
+    return {name: (taken[name], taken[weight]) for name, weight in names.items() if name in taken}
+
+
+def differences(taken):
+    """What each face and flip has beyond what it would have anyway: {name: (values, weights)}, (N, 13) each.
+
+    MRE beyond that of the plain reconstruction, and how much nearer to the truth an edit is than its source.
+    """
+    pairs = {"mre_excess": ("mre", "mre_floor"), "truth_gain": ("no_edit_distance_nearest", "truth_distance_nearest")}
+    found = {name: taken[a] - taken[b] for name, (a, b) in pairs.items() if a in taken and b in taken}
+    return {name: (values, np.ones_like(values, dtype=float)) for name, values in found.items()}
+
+
+def attribute_leakage(taken, strength=1.0):
+    """How often the judge's reading of another attribute changes: (values, weights), (N, 13, 12), the others in order.
+
+    What STGAN's test releases with a flip has no weight there.
+    """
+    changed, counted = readings(taken, strength)
+    others = ~np.eye(len(ATTRIBUTES), dtype=bool)
+    shape = (len(changed), len(ATTRIBUTES), len(ATTRIBUTES) - 1)
+    return changed[:, others].reshape(shape), counted[:, others].reshape(shape)
+
+
+def leakage_matrix(taken, strength=1.0):
+    """Shares of changed readings, rows flips, columns attributes, success on the diagonal: 13 lists of 13."""
+    changed, counted = readings(taken, strength)
+    shares = metrics.shares(changed, counted)
+    np.fill_diagonal(shares, taken[accuracy_name(strength)].mean(axis=0))
+    return shares.tolist()
+
+
+def readings(taken, strength):
+    """Which readings changed, and which of them count: both (N, 13, 13) floats of 0 and 1."""
+    logits, of_faces, attributes = (
+        torch.as_tensor(taken[name]) for name in (f"logits_{strength}", "logits_of_faces", "attributes")
+    )
+    changed = metrics.readings_changed(logits, of_faces)
+    released = released_flips(attributes) != single_flips(attributes)
+    return changed.double().numpy(), (~released).double().numpy()
 
 
 def subsets(taken):
@@ -132,8 +182,11 @@ def of_one_attribute(name, values, weights=None):
 # FID and KID ---------------------------------------------------------------------------------------------------
 
 
-def write_statistics(file, features):
-    """Keep what FID and KID need: mean and covariance of both sets, the deviation of their distance, some features."""
+def write_statistics(file, features, true=None):
+    """Keep what FID and KID need: mean and covariance of both sets, the deviation of their distance, some features.
+
+    With the features of true edits (n, 13, D), of the first n faces, how those score beside these edits is kept too.
+    """
     faces, edits = features["faces"], features["edits"]
     arrays = {"n": len(faces), "deviation": float("nan")}
     for name, rows in (("faces", faces), ("edits", edits.reshape(-1, edits.shape[-1]))):
@@ -142,6 +195,10 @@ def write_statistics(file, features):
         arrays[f"{name}_some"] = rows[some].astype(np.float32)
     if faces.shape[1] <= LARGEST_RESAMPLED:
         arrays["deviation"] = metrics.frechet_deviation(faces, edits, FID_RESAMPLES)
+    if true is not None:
+        n = min(len(true), len(faces))
+        scores = pooled_scores(faces[:n], edits[:n], true[:n])
+        arrays |= {f"{name}_of_true_and_these": each for name, each in scores.items()}
     with paths.replacing(file) as partial, open(partial, "wb") as out:
         np.savez(out, **arrays)
 
@@ -180,6 +237,9 @@ def distances(kept):
         found["kid"] = {"value": metrics.kernel_distance(kept["faces_some"], kept["edits_some"]), "low": None,
                         "high": None, "n": len(kept["faces_some"]),
                         "interval": "none: a mean over clean-fid's random subsets"}  # fmt: skip
+    for name, entry in found.items():
+        if (checked := f"{name}_of_true_and_these") in kept:
+            entry |= verdict(*kept[checked])
     return found
 
 

@@ -73,7 +73,7 @@ masks: $(MASKS)/.ready  ## - soft part masks of all photos in CELEBA
 # ---- from code to numbers: a stamp is rewritten only where numbers may have changed
 looked: | $(READY)
 	@$(M).stages $(CODE) $(PROFILE)
-$(patsubst %,$(CODE)/%,data judges train evaluate learning masks tables claims gallery report): looked ; @:
+$(patsubst %,$(CODE)/%,data judges d_att train evaluate learning masks tables claims gallery report): looked ; @:
 $(INPUTS)/photos: FORCE | $(READY) ; @$(M).stages $(INPUTS) --input photos="$(CELEBA)"
 $(INPUTS)/parser: $(INPUTS)/photos FORCE | $(if $(wildcard $(OURS) $(MASKS)/store.json),,$(filter $(OURS),$(PARSER)))
 	@$(M).stages $(INPUTS) --input $(if $(filter $(OURS),$(PARSER)),ours,parser)="$(PARSER)"
@@ -88,7 +88,9 @@ CLASSIFIER := $(HERE)/judges/classifier.safetensors
 $(HERE)/judges/.ready: $(CODE)/judges $(HERE)/faces/.ready
 	$(ONE).judges $(PROFILE) && touch $@
 $(CLASSIFIER): $(HERE)/judges/.ready ; $(call unless_there,$(ONE).judges $(PROFILE))
+$(patsubst %,$(HERE)/.d_att-seed%,$(sort 0 1 2 $(SEEDS))): $(HERE)/.d_att-seed%: $(CODE)/d_att $(HERE)/faces/.ready ; $(ONE).d_att $(PROFILE) --seed $* && touch $@
 ONES := $(sort $(call of,$(KNOWN),0 1 2 $(SEEDS)))# static rules for all runs, so that a deleted product is made again
+$(foreach seed,$(sort 0 1 2 $(SEEDS)),$(eval $(patsubst %,$(HERE)/%/.trained,$(filter %-seed$(seed),$(ONES))): $(HERE)/.d_att-seed$(seed)))# one for all rows of a seed
 $(ONES:%=$(HERE)/%/.trained): $(HERE)/%/.trained: $(CODE)/train $(HERE)/faces/.ready
 	$(ONE).notebook $(PROFILE) 07-train-a-row $* && touch $@
 $(ONES:%=$(HERE)/%/weights.safetensors): $(HERE)/%/weights.safetensors: $(HERE)/%/.trained
@@ -125,8 +127,7 @@ demo:  ## 0 the edit studio as a page in the browser: make demo [MODEL=folder PA
 rate:  ## 0 the page on which people rate edits, of this machine alone
 lab demo rate: | $(READY)
 	@$(M).page $@ --profile=$(PROFILE) --model="$(MODEL)" --parser="$(if $(MODEL)$(filter command%,$(origin PARSER)),$(PARSER))" --port=$(PORT)
-study: | $(READY)  ## 1 500 pairs of edits for people to rate (seed 0 unless SEEDS=n), as for Table 2
-	$(ONE).study $(PROFILE) --seed $(firstword $(SEEDS))
+study: | $(READY) ; $(ONE).study $(PROFILE) --seed $(firstword $(SEEDS))  ## 1 500 pairs of edits for people to rate (seed 0 unless SEEDS=n), as for Table 2
 env: $(READY)  ## 3 the locked environment in .venv
 .venv/.ready: requirements.lock pyproject.toml $(if $(wildcard .venv/bin/python),,FORCE) | $(filter .uv/%,$(UV))
 	@echo "environment: installing what requirements.lock says into .venv"
@@ -144,7 +145,6 @@ test: | $(READY)  ## 12 ruff, the layers, the tests, and every notebook at smoke
 		--nbval-current-env --nbval-cell-timeout=300 --nbval-sanitize-with tests/nbval.cfg
 bench: | $(READY) ; $(PYTHON) benchmarks/speed.py  ## 20 speeds that the project relies on, as ratios
 bench-gpu: | $(READY) ; $(PYTHON) benchmarks/on_a_gpu.py  ## - what only a GPU can show: speeds, memory, rows at 256 to 1024 px
-reference: $(OUT)/tables/table3.md  ## 0 make this run of the profile the reference that later tables are compared with
-	$(M).reference $(PROFILE) $(if $(filter command%,$(origin ROWS)),$(ROWS))
+reference: $(OUT)/tables/table3.md ; $(M).reference $(PROFILE) $(if $(filter command%,$(origin ROWS)),$(ROWS))  ## 0 make this run of the profile the reference that later tables are compared with
 clean:  ## 0 delete what was made for PROFILE (photos, their masks and a study that people have rated stay)
 	rm -rf $(HERE) $(if $(wildcard $(OUT)/study/votes/people/*.csv),$(filter-out $(OUT)/study,$(wildcard $(OUT)/*)),$(OUT))

@@ -61,7 +61,7 @@ class Config(Scale):
     critic_norm: str = "instance"  # or "layer"
     critic_patches: bool = False  # D_adv looks at patches too, beside the whole face
     attribute_trunk: str = "shared"  # D_att on D_adv's trunk, on its "own", or on one trained "ahead" of all rows
-    attribute_reach: float = 0.3  # how far faces are changed against a D_att that is trained ahead, in [-1, 1]
+    attribute_reach: float = 0.15  # how far faces are changed against a D_att that is trained ahead, in [-1, 1]
     attribute_noise: float = 0.0  # deviation of the noise on what D_att sees, images in [-1, 1]
     # the device: how it is computed, not what
     graphs: bool = True  # on a GPU, the steps of an iteration as CUDA graphs, where the system and the devices allow it

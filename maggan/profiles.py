@@ -46,6 +46,7 @@ class Profile(Scale):
     features: str = "inception"  # the network behind FID: "inception" (2048-d) or "small"
     sample_every: int = 1000
     snapshots: int = 10  # how many weights of the generator a run keeps on its way, for curves over training
+    alone: bool = False  # compared with no other size
     note: str = ""
 
 
@@ -76,7 +77,7 @@ _SMALL = dict(
     features="small", sample_every=200, precision="32", fused=False,
 )  # fmt: skip
 _FACES_OF_64 = dict(
-    train_faces=6_000, decorrelated_faces=6_000, validation_faces=256, test_faces=600, judge_epochs=5, iterations=2600
+    train_faces=6_000, decorrelated_faces=6_000, validation_faces=256, test_faces=600, judge_epochs=5, iterations=2000
 )
 
 PROFILES = {
@@ -85,7 +86,12 @@ PROFILES = {
         Profile(**_SMALL | dict(
             name="smoke", world="drawn", size=32, width=8, levels=3, critic_width=8, head_width=16, batch=4,
             critic_base=16, iterations=8, attribute_steps=4, sample_every=4, snapshots=2, train_faces=64, decorrelated_faces=32,
-            validation_faces=16, test_faces=16, judge_width=4, judge_epochs=1, note="not a result",
+            validation_faces=16, test_faces=16, judge_width=4, judge_epochs=1, alone=True, note="not a result",
+        )),
+        Profile(**_SMALL | dict(
+            name="quick", world="drawn", size=32, levels=3, critic_base=16, iterations=900, attribute_steps=600,
+            train_faces=2_000, decorrelated_faces=2_000, validation_faces=64, test_faces=150, judge_epochs=5,
+            alone=True, note="a quick look: 32 px and a few minutes a row; the reference is drawn64",
         )),
         _drawn(32, **_SMALL, **_FACES_OF_64, note="the half size of drawn64, for Table 1"),
         _drawn(64, **_SMALL, **_FACES_OF_64),
@@ -120,5 +126,5 @@ def resized(at, factor):
     if factor == 1:
         return at
     there = [each for each in PROFILES.values() if (each.world, each.size) == (at.world, factor * at.size)]
-    there = [each for each in there if "smoke" not in (each.name, at.name)]  # which has no other sizes
+    there = [] if at.alone else [each for each in there if not each.alone]
     return min(there, key=lambda each: each.recipe != at.recipe, default=None)

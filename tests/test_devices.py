@@ -11,8 +11,8 @@ from torch.utils._pytree import tree_leaves
 
 from maggan.attributes import ATTRIBUTES, PARTS, released_flips
 from maggan.data import Batch
+from maggan.data.augment import augmented
 from maggan.drawnfaces import draw_flipped
-from maggan.evaluate import judges
 from maggan.evaluate import protocol as evaluate
 from maggan.networks.judges import FEATURES
 from maggan.profiles import profile
@@ -104,7 +104,7 @@ def test_judges_learn_and_look_on_their_device():
         network = FEATURES["inception"](128)
         images = torch.empty(2, 3, 128, 128)
     with OneDevice():
-        seen = judges.augmented(images, torch.Generator().manual_seed(0))
+        seen = augmented(images, torch.Generator().manual_seed(0))
         logits = network(seen)
         logits.sum().backward()
         assert network.eval().features(seen).device == ELSEWHERE

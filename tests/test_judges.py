@@ -6,7 +6,7 @@ import torch
 from maggan.attributes import ATTRIBUTES
 from maggan.basics import paths
 from maggan.basics.errors import MagganError
-from maggan.data import Faces, drawn
+from maggan.data import Faces, augment, drawn
 from maggan.drawnfaces import draw_flipped
 from maggan.evaluate import fitting, judges
 from maggan.networks.judges import AttributeClassifier, InceptionFeatures, SmallFeatures
@@ -86,23 +86,23 @@ def test_interrupted_fit_ends_in_the_same_weights(tmp_path, monkeypatch):
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
 
 
-@pytest.mark.parametrize("augment", [fitting.augmented, fitting.roughened])
-def test_augmentation_keeps_range_shape_and_draws(augment):
+@pytest.mark.parametrize("change", [augment.augmented, augment.roughened])
+def test_augmentation_keeps_range_shape_and_draws(change):
     images = torch.rand(8, 3, 16, 16) * 2 - 1
-    first, again = (augment(images, torch.Generator().manual_seed(3)) for _ in range(2))
+    first, again = (change(images, torch.Generator().manual_seed(3)) for _ in range(2))
     assert torch.equal(first, again) and first.shape == images.shape
     assert not torch.equal(first, images) and first.abs().max() < 1.6
     ramp = torch.linspace(-1, 1, 16).expand(32, 3, 16, 16)
-    moved = augment(ramp, torch.Generator().manual_seed(3)).mean(dim=(1, 2))
+    moved = change(ramp, torch.Generator().manual_seed(3)).mean(dim=(1, 2))
     rising = moved[..., -1] > moved[..., 0]
-    if augment is fitting.augmented:
+    if change is augment.augmented:
         assert 0 < rising.sum() < 32  # some are mirrored, some are not
     else:
         assert rising.all()
 
 
 def test_the_second_judge_sees_patches_cut_out_of_some_faces():
-    seen = fitting.roughened(torch.ones(64, 3, 24, 24), torch.Generator().manual_seed(0))
+    seen = augment.roughened(torch.ones(64, 3, 24, 24), torch.Generator().manual_seed(0))
     cut = (seen == 0).all(dim=1).sum(dim=(1, 2))
     assert set(cut.tolist()) == {0, 16}  # 4 x 4 pixels
     assert 16 < (cut > 0).sum() < 48

@@ -1,4 +1,4 @@
-"""How a judge learns: what it sees of the faces, and the training itself: all that decides its weights."""
+"""How a judge learns: all that decides its weights."""
 
 import math
 import time
@@ -8,51 +8,9 @@ from torch.nn import functional as F
 
 from ..basics.checkpoints import load_checkpoint, save_checkpoint
 from ..basics.progress import progress
+from ..data.augment import augmented
 
 BATCH = 64
-
-
-def augmented(images, draw):
-    """Mirrored, moved by up to 1/16 of the side, scaled by up to 8 % and with noise, each face its own way.
-
-    images (B, 3, S, S) in [-1, 1]; `draw` is a CPU generator, so the draws are the same on any device.
-    The noise keeps the judge from reading faint patterns that a generator could learn to paint.
-    """
-    n = len(images)
-    uniform = torch.rand(n, 5, generator=draw) * 2 - 1
-    mirror = torch.where(uniform[:, 0] > 0, 1.0, -1.0)
-    scale = 1 + 0.08 * uniform[:, 1]
-    zero = torch.zeros(n)
-    moves = torch.stack([mirror * scale, zero, uniform[:, 2] / 8, zero, scale, uniform[:, 3] / 8], 1).view(n, 2, 3)
-    grid = F.affine_grid(moves.to(images.device), list(images.shape), align_corners=False)
-    moved = F.grid_sample(images, grid, padding_mode="border", align_corners=False)
-    noise = torch.randn(images.shape, generator=draw) * (0.1 * uniform[:, 4].abs()).view(n, 1, 1, 1)
-    return moved + noise.to(images.device)
-
-
-def roughened(images, draw):
-    """What the second judge sees: moved, scaled, lighter or darker, blurred, a patch cut out, and more noise.
-
-    images (B, 3, S, S) in [-1, 1]; `draw` is a CPU generator. Nothing is mirrored. It shares no habit with `augmented`
-    but moves and noise, so that a generator that pleases one judge by a quirk of its need not please the other.
-    """
-    n, size, device = len(images), images.shape[-1], images.device
-    uniform = torch.rand(n, 8, generator=draw) * 2 - 1
-    zero, scale = torch.zeros(n), 1 + 0.12 * uniform[:, 0]
-    moves = torch.stack([scale, zero, uniform[:, 1] / 6, zero, scale, uniform[:, 2] / 6], 1).view(n, 2, 3)
-    grid = F.affine_grid(moves.to(device), list(images.shape), align_corners=False)
-    seen = F.grid_sample(images, grid, padding_mode="border", align_corners=False)
-    share = uniform[:, 3].clamp(min=0.3).sub(0.3).view(n, 1, 1, 1).to(device)  # a third of the faces are blurred
-    blurred = F.avg_pool2d(F.pad(seen, (1, 1, 1, 1), mode="replicate"), 3, 1)
-    seen = seen.lerp(blurred, share)
-    light = (1 + 0.1 * uniform[:, 4:5, None, None]).to(device), (0.05 * uniform[:, 5:6, None, None]).to(device)
-    seen = seen * light[0] + light[1]
-    noise = torch.randn(images.shape, generator=draw) * (0.15 * uniform[:, 6].abs()).view(n, 1, 1, 1)
-    corner = torch.rand(n, 2, generator=draw) * (size - size // 6)
-    axis = torch.arange(size)
-    inside = [(axis >= start[:, None]) & (axis < start[:, None] + size // 6) for start in corner.unbind(1)]
-    cut = (inside[0][:, None, :, None] & inside[1][:, None, None, :] & (uniform[:, 7] > 0).view(n, 1, 1, 1)).to(device)
-    return (seen + noise.to(device)).masked_fill(cut, 0.0)
 
 
 def fit(name, network, faces, epochs, folder, code, device="cpu", rate=2e-3, seed=0, augment=augmented):

@@ -25,9 +25,10 @@ from ..basics.images import from_levels
 from ..basics.parallel import keep_freed_memory
 from ..basics.weights import read_metadata
 from ..data import open_faces, source_of
+from ..data.augment import augmented, roughened
 from ..networks.judges import SmallFeatures, judge_of
 from ..stages import code_of
-from .fitting import BATCH, augmented, fit, roughened
+from .fitting import BATCH, fit
 from .truths import true_counterfactuals
 
 LARGEST_SEEN = 512  # pixels: faces to learn from need not be larger, for judges look at 128 or 299 px of them

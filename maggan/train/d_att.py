@@ -15,13 +15,12 @@ from ..basics import paths
 from ..basics.checkpoints import load_checkpoint, save_checkpoint
 from ..basics.progress import interrupts_held, progress
 from ..basics.weights import load_weights, save_weights
-from ..data.augment import moved, stained
+from ..data.augment import stained
 from ..losses import attribute_loss
 from ..networks.discriminator import AttributeNetwork
 
 BATCH = 32
 RATE = 2e-3
-STEPS_AGAINST = 2  # of the change against it
 CHECKPOINT_EVERY = 250  # steps
 # what of a row's settings D_att depends on
 SETTINGS = ("seed", "size", "levels", "max_width", "critic_width", "critic_levels", "critic_depth", "head_width",
@@ -75,24 +74,21 @@ def learn_step(network, optimiser, config, faces, step, device):
     """Eq. 9 on one batch of faces: moved, stained, and changed against the network."""
     draw = torch.Generator().manual_seed(config.seed * 1_000_003 + step)
     batch = faces.batch(torch.randint(len(faces), (BATCH,), generator=draw), device, parts=False)
-    images = stained(moved(batch.images, draw), draw).contiguous(memory_format=torch.channels_last)
+    images = stained(batch.images, draw).contiguous(memory_format=torch.channels_last)
     places = [level.to(device) for level in torch.rand(config.critic_levels - 1, BATCH, 2, generator=draw)]
-    reach = config.attribute_reach * torch.rand(BATCH, 1, 1, 1, generator=draw).to(device)
     if config.attribute_reach:
-        images = against(network, images, batch.attributes, reach, places)
+        reach = config.attribute_reach * torch.rand(BATCH, 1, 1, 1, generator=draw).to(device)
+        start = (2 * torch.rand(images.shape, generator=draw) - 1).to(images)
+        images = against(network, images, batch.attributes, reach, start, places)
     optimiser.zero_grad(set_to_none=True)
     attribute_loss(network(images, places=places), batch.attributes).backward()
     optimiser.step()
 
 
-def against(network, images, attributes, reach, places):
-    """Faces changed by at most `reach` (B, 1, 1, 1) a value, up the gradient of eq. 9, in a few steps of sign."""
+def against(network, images, attributes, reach, start, places):
+    """Faces changed up the gradient of eq. 9, each value by at most `reach` (B, 1, 1, 1), from a random `start`."""
     network.eval()  # its statistics are of the faces that it learns from
-    change = torch.zeros_like(images)
-    for _ in range(STEPS_AGAINST):
-        change.requires_grad_()
-        loss = attribute_loss(network(images + change, places=places), attributes)
-        (slope,) = torch.autograd.grad(loss, change)
-        change = (change.detach() + 1.25 * reach / STEPS_AGAINST * slope.sign()).clamp(-reach, reach)
+    change = (start * reach / 2).requires_grad_()
+    (slope,) = torch.autograd.grad(attribute_loss(network(images + change, places=places), attributes), change)
     network.train()
-    return images + change
+    return images + (change.detach() + 1.25 * reach * slope.sign()).clamp(-reach, reach)

@@ -85,13 +85,14 @@ PROFILES = {
     for profile in (
         Profile(**_SMALL | dict(
             name="smoke", world="drawn", size=32, width=8, levels=3, critic_width=8, head_width=16, batch=4,
-            critic_base=16, iterations=8, attribute_steps=4, sample_every=4, snapshots=2, train_faces=64, decorrelated_faces=32,
-            validation_faces=16, test_faces=16, judge_width=4, judge_epochs=1, alone=True, note="not a result",
+            critic_base=16, iterations=8, attribute_steps=4, sample_every=4, snapshots=2, train_faces=64,
+            decorrelated_faces=32, validation_faces=16, test_faces=16, judge_width=4, judge_epochs=1, alone=True,
+            note="not a result",
         )),
         Profile(**_SMALL | dict(
             name="quick", world="drawn", size=32, levels=3, critic_base=16, iterations=900, attribute_steps=600,
             train_faces=2_000, decorrelated_faces=2_000, validation_faces=64, test_faces=150, judge_epochs=5,
-            alone=True, note="a quick look: 32 px and a few minutes a row; the reference is drawn64",
+            alone=True, note="a quick look at 32 px; the reference is drawn64",
         )),
         _drawn(32, **_SMALL, **_FACES_OF_64, note="the half size of drawn64, for Table 1"),
         _drawn(64, **_SMALL, **_FACES_OF_64),

@@ -15,7 +15,7 @@ from ..basics.errors import MagganError
 from ..losses import gradient_penalty
 from .layers import C, ChannelNorm, ImageNorm, level_widths
 
-PATCH_WEIGHT = 4.0  # of the mean value of a face's patches: a pattern that fills a cheek is seen before the whole face is
+PATCH_WEIGHT = 4.0  # of the mean value of a face's patches
 
 
 def discriminator(config):
@@ -26,9 +26,9 @@ def discriminator(config):
 class Discriminator(nn.Module):
     """D_adv and D_att: one convolutional trunk, two heads (STGAN's; 44,718,990 parameters at 128 px).
 
-    `critic_depth` more stride-2 layers make it the "deep" single discriminator of section 3.4. D_att may have a trunk of
-    its own, or be no part of this: trained ahead, an `AttributeNetwork`. With `critic_patches` D_adv's value is also that
-    of patches.
+    `critic_depth` more stride-2 layers make it the "deep" single discriminator of section 3.4. D_att may have a trunk
+    of its own, or be no part of this: trained ahead, an `AttributeNetwork`. With `critic_patches` D_adv's value is that
+    of patches too, by which a pattern on a cheek is noticed sooner than by the whole face.
     """
 
     def __init__(self, config):
@@ -102,7 +102,7 @@ def head(flat, hidden, out):
 
 
 class Views:
-    """What each of P discriminators sees: the whole face reduced to the base, then patches of that side, finer and finer.
+    """What each of P discriminators sees: the whole face reduced to the base, then finer and finer patches of its side.
 
     Raises MagganError where the base is too small for the discriminators' levels.
     """

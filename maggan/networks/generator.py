@@ -10,8 +10,17 @@ from torch import nn
 from ..basics.errors import MagganError
 from ..regions import spatial_condition
 from .layers import (
-    SPADE, STU, BesideSource, C, Encoder, SegmentationBranch, last_layer, level_widths, recomputed, to_grid,
-)  # fmt: skip
+    SPADE,
+    STU,
+    BesideSource,
+    C,
+    Encoder,
+    SegmentationBranch,
+    last_layer,
+    level_widths,
+    recomputed,
+    to_grid,
+)
 
 LAYOUTS = {True: torch.channels_last, False: torch.contiguous_format}
 PIXELS_AT_ONCE = 16 * 13 * 128**2  # of edits that are decoded together: a few GB of activations at STGAN's widths

@@ -174,8 +174,8 @@ class SegmentationBranch(nn.Module):
 class BesideSource(nn.Module):
     """To colour at full size, with the source image and Att_diff beside the resized features.
 
-    What is to stay is copied from the source instead of being made again from features of half the size. The convolution
-    over all of it is a sum of two, so that the many features are convolved before they are resized.
+    What is to stay is copied from the source instead of being made again from features of half the size. The
+    convolution over all of it is a sum of two, so that the many features are convolved before they are resized.
     """
 
     def __init__(self, channels, hidden):

@@ -174,7 +174,8 @@ def patch_corners(D, places):
     """Where the views of a MultiLevelDiscriminator begin, read off its own views: (y, x) in pixels of each level."""
     line = torch.arange(float(D.size)).expand(D.size, -1)
     views = D.views(torch.stack([line.T, line, line])[None], places)
-    steps = [D.views.size / (D.views.base << level) for level in range(len(views))]  # pixels of the face in one of the level
+    # pixels of the face in one of the level
+    steps = [D.views.size / (D.views.base << level) for level in range(len(views))]
     return [tuple(round(((v[0, c, 0, 0] - (s - 1) / 2) / s).item()) for c in (0, 1))
             for v, s in zip(views, steps, strict=True)]  # fmt: skip
 
@@ -195,9 +196,10 @@ def fig5(results, levels=None, face=0, seed=0):
 
     big, small, top = 2.4, 1.15, 0.7  # how large the finest face is drawn, and what each discriminator sees
     sides = [D.views.base << level for level in range(len(D.levels))]
-    heights = [max(big * side / D.size, small) + 0.45 for side in sides]
+    heights = [max(big * side / D.views.size, small) + 0.45 for side in sides]
     axes = canvas(9.5, top + sum(heights))
-    about = f"$P$ = {len(sides)} discriminators of {D.views.base}×{D.views.base} px for {profile.name}; test face {face}"
+    base = D.views.base
+    about = f"$P$ = {len(sides)} discriminators of {base}×{base} px for {profile.name}; test face {face}"
     note(axes, 0.1, 0.17, about, 9, weight="bold")
     columns = {1.3: "face at level $i$", 3.63: "what $D_i$ sees", 5.08: "trunk", 6.13: "features", 7.13: "heads"}
     for x, text in columns.items():
@@ -207,13 +209,13 @@ def fig5(results, levels=None, face=0, seed=0):
     cycle = plt.rcParams["axes.prop_cycle"].by_key()["color"]  # "C0" itself would be looked up once the style is gone
     for level, (view, corner) in enumerate(zip(D.views(image, places), patch_corners(D, places), strict=True)):
         side, number, colour = sides[level], level + 1, cycle[level]
-        shown = big * side / D.size
+        shown = big * side / D.views.size
         middle = top + sum(heights[:level]) + (heights[level] - 0.45) / 2
         x, y, scale = 0.1 + (big - shown) / 2, middle - shown / 2, shown / side
         picture(axes, pixels(F.adaptive_avg_pool2d(image, side))[0], x, y, shown, f"face {number}")
         picture(axes, pixels(view)[0], 3.05, middle - small / 2, small, f"view {number}")
         note(axes, x + shown / 2, y + shown + 0.12, f"level {number}: {side}×{side} px", ha="center")
-        what = f"patch of {D.views.base}×{D.views.base} px" if level else "the whole face"
+        what = f"patch of {(base := D.views.base)}×{base} px" if level else "the whole face"
         note(axes, 3.05 + small / 2, middle + small / 2 + 0.12, what, ha="center")
         patch = x + corner[1] * scale, y + corner[0] * scale, D.base * scale
         for left, up, width, gid in ((*patch, f"patch {number}"), (3.05, middle - small / 2, small, None)):

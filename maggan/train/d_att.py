@@ -1,8 +1,8 @@
 """D_att trained ahead of the rows (eq. 9): `python -m maggan.d_att PROFILE`, or the first row that needs it.
 
-D_att learns from real faces alone, so where it shares no layer with D_adv it is the same for every row of a seed. Trained
-once, it can be trained well: on stained faces, and on faces that are changed against it. What then raises the logit of
-"glasses" looks like glasses, where an ordinary classifier is content with a pattern that nobody sees.
+D_att learns from real faces alone. Where it shares no layer with D_adv it is the same for every row of a seed, so it is
+trained once, and well: on stained faces, and on faces that are changed against it. An ordinary classifier takes a faint
+pattern for glasses, and a generator finds that pattern; this one asks for something that looks like glasses.
 """
 
 import hashlib

@@ -32,7 +32,7 @@ STAGES = {
     "fit": ("evaluate.fitting", "networks.judges", *FACES),  # what decides the weights of judges
     "truths": ("evaluate.truths", *FACES),
     "judges": ("evaluate.judges", *FACES),
-    "d_att": ("train.d_att", *FACES),
+    "d_att": ("train.d_att", "networks.discriminator", *FACES),
     "train": ("train.run", "train.d_att", "systems.{system}", *FACES),
     "evaluate": ("evaluate.protocol", *FACES),
     "learning": ("evaluate.learning", *FACES),

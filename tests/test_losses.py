@@ -50,7 +50,7 @@ def test_segmentation_loss_takes_soft_targets():
 
 
 def test_generator_loss_is_eq_11():
-    config = resolve("maggan", SMOKE, lambda_1=2.0, lambda_2=3.0, lambda_3=5.0)
+    config = resolve("maggan", SMOKE, lambda_1=2.0, lambda_2=3.0, lambda_3=5.0, reconstruct_every=1)
     x, edited = torch.zeros(1, 3, 2, 2), torch.ones(1, 3, 2, 2)
     total, parts = losses.generator_loss(
         config, x, edited, edited / 2, torch.ones(1, 1, 2, 2),
@@ -58,6 +58,16 @@ def test_generator_loss_is_eq_11():
     )  # fmt: skip
     assert list(parts) == ["L_G_gan", "L_G_rec", "L_G_cls", "L_G_mre"]
     assert total.item() == pytest.approx(-4 + 2 * 0.5 + 3 * 0.6931472 + 5 * 1)
+
+
+def test_a_rare_reconstruction_counts_by_its_rarity():
+    config = resolve("stgan", SMOKE, lambda_1=2.0, reconstruct_every=3)
+    x, nothing = torch.zeros(1, 3, 2, 2), torch.zeros(1)
+    inputs = torch.ones(1, 1, 2, 2), nothing, torch.zeros(1, 13), torch.ones(1, 13)
+    without, parts = losses.generator_loss(config, x, x, None, *inputs)
+    assert "L_G_rec" not in parts
+    total, _ = losses.generator_loss(config, x, x, x + 0.5, *inputs)
+    assert (total - without).item() == pytest.approx(3 * 2.0 * 0.5)
 
 
 def test_a_row_without_l_mre_logs_it_and_does_not_minimise_it():

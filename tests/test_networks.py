@@ -119,3 +119,25 @@ def test_discriminator_has_two_heads(trunk):
     noisy_critic, noisy_logits = D(images, torch.ones_like(images))
     torch.testing.assert_close(noisy_critic, critic)  # the noise is D_att's alone
     assert not torch.equal(noisy_logits, logits)
+
+
+@pytest.mark.parametrize("row", ["stgan", "maggan"])
+def test_the_last_layer_copies_a_pixel_of_the_source_where_the_recipe_asks_for_it(row):
+    images, parts, change = faces(1)
+    for kind, near in (("source", True), ("resize", False)):
+        G = generator(row, last_layer=kind)
+        encoded = G.encode(images, parts)
+        other = {**encoded, "images": images.index_fill(3, torch.tensor([20]), 1.0)}
+        seen = (G.decode(encoded, change) - G.decode(other, change)).abs().amax(dim=(0, 1, 2)).nonzero().flatten()
+        assert seen.tolist() == ([18, 19, 20, 21, 22] if near else [])
+
+
+def test_patches_have_their_say_in_the_critic():
+    torch.manual_seed(0)
+    D = Discriminator(resolve("stgan", SMOKE, critic_patches=True, attribute_trunk="own")).eval()
+    images, _, _ = faces(2)
+    whole = D.adv(D.trunk(images).flatten(1)).squeeze(1)
+    assert len(D.patches) == 2 and not torch.allclose(D.critic(images), whole)
+    for patch in D.patches.values():
+        torch.nn.init.zeros_(patch.weight), torch.nn.init.zeros_(patch.bias)
+    torch.testing.assert_close(D.critic(images), whole)

@@ -67,15 +67,16 @@ def test_a_moved_module_changes_nothing(package):
     edit(package / "systems" / "critic.py", "from .. import losses", "from ..networks import losses")
     edit(package / "networks" / "discriminator.py", "from ..losses", "from .losses")
     edit(package / "systems" / "stargan.py", "from ..losses", "from ..networks.losses")
+    edit(package / "train" / "d_att.py", "from ..losses", "from ..networks.losses")
     assert prints(package) == before
 
 
 @pytest.mark.parametrize(
     ("where", "stages"),
     [
-        (("losses.py", "return -of_fake.mean()", "return -2 * of_fake.mean()"), {"train"}),
+        (("losses.py", "return -of_fake.mean()", "return -2 * of_fake.mean()"), {"train", "d_att"}),
         (("train/run.py", "betas=(0.5, 0.999)", "betas=(0.0, 0.999)"), {"train"}),
-        (("networks/layers.py", "nn.LeakyReLU(0.2)", "nn.LeakyReLU(0.1)"), {"train"}),
+        (("networks/layers.py", "nn.LeakyReLU(0.2)", "nn.LeakyReLU(0.1)"), {"train", "d_att"}),
         (("metrics.py", "value.mean(dim=(1, 2, 3))", "value.amin(dim=(1, 2, 3))"), {"evaluate", "learning"}),
         (("evaluate/fitting.py", "BATCH = 64", "BATCH = 32"), {"fit", "judges", "evaluate", "learning"}),
         (("evaluate/judges.py", "right_on_faces(network, test", "right_on_faces(network, 2 * test"),

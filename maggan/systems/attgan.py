@@ -7,7 +7,7 @@ Sizes in comments: B batch, C = 13 attributes.
 import torch
 from torch import nn
 
-from ..networks.discriminator import discriminator
+from ..networks.discriminator import AttributeNetwork, discriminator
 from ..networks.generator import EditingNetwork
 from ..networks.layers import C, Encoder, last_layer, level_widths
 from . import critic
@@ -54,5 +54,5 @@ class AttGAN(EditingNetwork):
 
 SYSTEM = System(
     name="attgan", title="AttGAN", year=2019, colour="#009e73",
-    generator=AttGAN, discriminator=discriminator, step=critic.step, **WITH_CRITIC,
+    generator=AttGAN, discriminator=discriminator, d_att=AttributeNetwork, step=critic.step, **WITH_CRITIC,
 )  # fmt: skip

@@ -62,7 +62,7 @@ def pieces_of(run, k, last, places):
     for rows in (slice(start, start + size) for start in range(0, len(target), size)):
         cut = [each if each is None else each[rows] for each in (*batch, target, noise, alpha, noise_of_g)]
         there = places and [level[rows] for level in places]
-        pieces.append(Piece(Batch(*cut[:3]), *cut[3:], there, run.iteration % config.reconstruct_every == 0))
+        pieces.append(Piece(Batch(*cut[:3]), *cut[3:], there, last and run.iteration % config.reconstruct_every == 0))
     return pieces
 
 

@@ -114,6 +114,6 @@ def reading_loss(logits, attributes):
 SYSTEM = System(
     name="fadernet", title="FaderNet", year=2017, colour="#e69f00",
     generator=FaderNet, discriminator=LatentDiscriminator, step=step, initialise=as_built,
-    g_methods=("encode", "decode"), batches=2, settings={"attribute_trunk": "shared"},
+    g_methods=("encode", "decode"), batches=2,
     recipes={"stgan": {"decay_from": 1.0}, "small": {"lambda_lat": 0.01}},
 )  # fmt: skip

@@ -137,6 +137,6 @@ def initialise(module):
 SYSTEM = System(
     name="icgan", title="IcGAN", year=2016, colour="#cc79a7",
     generator=IcGAN, discriminator=ConditionalDiscriminator, step=step, initialise=initialise,
-    g_methods=("generate", "read"), part_by_part=True, batches=1, settings={"attribute_trunk": "shared"},
+    g_methods=("generate", "read"), part_by_part=True, batches=1,
     recipes={"stgan": {"batch": 64, "decay_from": 1.0}, "small": {"batch": 32, "rate_g": 5e-4, "rate_d": 5e-4}},
 )  # fmt: skip

@@ -99,7 +99,6 @@ class PatchCritic(nn.Module):
 SYSTEM = System(
     name="stargan", title="StarGAN", year=2018, colour="#56b4e9",
     generator=StarGAN, discriminator=PatchCritic, step=critic.step, initialise=as_built, **WITH_CRITIC,
-    settings={"reconstruction": "cycle", "attribute_trunk": "shared", "lambda_1": 10.0, "lambda_2": 13.0,
-              "lambda_d_att": 13.0},
+    settings={"reconstruction": "cycle", "lambda_1": 10.0, "lambda_2": 13.0, "lambda_d_att": 13.0},
     recipes={"stgan": {"rate_g": 1e-4, "rate_d": 1e-4, "batch": 16, "decay": "linear"}},  # its authors'
 )  # fmt: skip

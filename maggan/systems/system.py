@@ -25,6 +25,7 @@ class System:
     generator: type[nn.Module]
     discriminator: Callable
     step: Callable
+    d_att: Callable | None = None  # D_att apart from D_adv, where the recipe trains it ahead of the rows
     initialise: Callable = xavier  # applied to every module of both
     g_methods: tuple = ()  # called beside forward while training
     d_methods: tuple = ()

@@ -17,7 +17,7 @@ from ..basics.progress import interrupts_held, progress
 from ..basics.weights import load_weights, save_weights
 from ..data.augment import stained
 from ..losses import attribute_loss
-from ..networks.discriminator import AttributeNetwork
+from ..systems import SYSTEMS
 
 BATCH = 32
 RATE = 2e-3
@@ -36,7 +36,7 @@ def trained_ahead(config, folder, code, faces, device):
     key = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:12]
     file = folder / f"d_att-seed{config.seed}-{key}.safetensors"
     torch.manual_seed(config.seed)
-    network = AttributeNetwork(config).to(device, memory_format=torch.channels_last)
+    network = SYSTEMS[config.system].d_att(config).to(device, memory_format=torch.channels_last)
     with paths.locked(file):  # rows that start together wait for the first
         if not file.exists():
             seconds = learn(network, config, faces, file.with_suffix(".pt"), device)

@@ -11,7 +11,6 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from ..attributes import relation_matrices
 from ..basics.errors import MagganError
 from ..basics.parallel import synchronised
-from ..networks.discriminator import AttributeNetwork
 from ..networks.generator import LAYOUTS
 from ..systems import SYSTEMS
 from .graphs import Graphs
@@ -44,8 +43,8 @@ class Run:
         self.graphs = Graphs() if self.has_graphs else None
         self.g, self.d = self.set_up(generator, config.rate_g), self.set_up(discriminator, config.rate_d)
         self.d_att = None
-        if config.attribute_trunk == "ahead":  # it is trained already and learns no more; `train` loads it
-            self.d_att = self.placed(AttributeNetwork(config).eval().requires_grad_(False))
+        if config.attribute_trunk == "ahead" and self.system.d_att:  # it learns no more; `train` loads it
+            self.d_att = self.placed(self.system.d_att(config).eval().requires_grad_(False))
         if config.compile:
             torch.compiler.assume_constant_result(relation_matrices)  # read from a file, which breaks a graph
             # not of D: the penalty's second derivative does not go through compiled code

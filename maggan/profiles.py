@@ -90,7 +90,7 @@ PROFILES = {
             note="not a result",
         )),
         Profile(**_SMALL | dict(
-            name="quick", world="drawn", size=32, levels=3, critic_base=16, iterations=900, attribute_steps=600,
+            name="quick", world="drawn", size=32, levels=3, critic_base=16, iterations=800, attribute_steps=600,
             train_faces=2_000, decorrelated_faces=2_000, validation_faces=64, test_faces=150, judge_epochs=5,
             alone=True, note="a quick look at 32 px; the reference is drawn64",
         )),

@@ -13,7 +13,7 @@ from torchmetrics.image.kid import poly_mmd
 
 from maggan import metrics
 from maggan.drawnfaces.paint import draw, draw_flipped
-from maggan.evaluate.results import interval_over_seeds
+from maggan.evaluate.seeds import over_seeds
 from maggan.networks.judges import FEATURES
 
 EXPERIMENTS, IMAGES, RESAMPLES = 1000, 300, 1000
@@ -273,6 +273,13 @@ def test_frechet_deviation_keeps_each_face_with_its_edits():
     for faces, edits in samples[:3]:
         assert 0.6 < metrics.frechet_deviation(faces, edits, resamples=40) / spread < 1.4
     assert metrics.frechet_deviation(faces, random.permutation(edits), resamples=40) > 2 * spread
+
+
+def interval_over_seeds(values):
+    """Of numbers that don't vary over images."""
+    entries = [{"a": {"value": v, "low": v, "high": v, "n": 1, "interval": "bootstrap"}} for v in values]
+    found = over_seeds(entries)["a"]
+    return found["value"], found["low"], found["high"]
 
 
 def test_interval_over_seeds_is_scipys():

@@ -2,11 +2,12 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from maggan.basics.errors import MagganError
 from maggan.evaluate import Results
-from maggan.evaluate.results import over_seeds
+from maggan.evaluate.seeds import over_seeds, spread
 from maggan.profiles import profile
 from maggan.report import claims, tables
 
@@ -50,10 +51,36 @@ def test_numbers_of_several_seeds_are_means_with_an_interval_over_seeds(metrics)
     run = read()["maggan"]
     assert run["seeds"] == [0, 1, 10]
     mre = run["metrics"]["mre"]
-    assert mre["value"] == pytest.approx(0.03) and mre["interval"] == "Student's t over 3 seeds, 95 %"
-    assert mre["high"] - 0.03 == pytest.approx(4.303 * 0.01 / 3**0.5, rel=1e-3)
+    assert mre["value"] == pytest.approx(0.03) and mre["interval"] == "95% over 3 seeds and test images"
+    logs = np.log([0.02, 0.03, 0.04])
+    faces = 0.001 / 1.96 / 0.03
+    reach = 4.303 * (logs.var(ddof=1) / 3 + faces**2) ** 0.5
+    assert [mre["low"], mre["high"]] == pytest.approx([0.03 * np.exp(-reach), 0.03 * np.exp(reach)], rel=1e-3)
     assert run["per_attribute"]["Bald"]["mre"]["value"] == pytest.approx(0.06)
     assert run["curve"][0]["strength"] == 1.0 and run["curve"][0]["mre"]["value"] == pytest.approx(0.03)
+
+
+def test_a_row_of_one_seed_has_the_deviation_of_those_that_have_more(metrics):
+    save(metrics, "maggan", {0: 0.02, 1: 0.022})
+    save(metrics, "stgan", {0: 0.06, 1: 0.066})
+    save(metrics, "stgan-mre", {0: 0.03})
+    save(metrics, "no-edit", {0: 0.0})
+    found = read()
+    variance = 4 * (np.log(1.1) / 2) ** 2 / 2  # each two seeds are 10 % apart, with two degrees of freedom
+    reach = 4.303 * (variance + (0.001 / 1.96 / 0.03) ** 2) ** 0.5
+    lone = found["stgan-mre"]["metrics"]["mre"]
+    assert lone["high"] == pytest.approx(0.03 * np.exp(reach), rel=1e-3)
+    assert lone["interval"] == "95% over 1 seed and test images"
+    assert found["no-edit"]["metrics"]["mre"] == entry(0.0)  # nothing that is trained
+
+
+def test_no_interval_leaves_its_range(metrics):
+    save(metrics, "maggan", {0: 0.02, 1: 0.02})
+    rows = [[{"accuracy_1.0": entry(0.9), "ssim": entry(0.9)}, {"accuracy_1.0": entry(1.0), "ssim": entry(1.0)}]]
+    for name in ("accuracy_1.0", "ssim"):
+        assert spread(name, rows).freedom == 1
+        wide = over_seeds(rows[0], rows)[name]
+        assert wide["high"] == 1 and wide["low"] == max(wide["low"], 0 if name == "accuracy_1.0" else -1)
 
 
 def test_one_seed_is_that_seeds_own_numbers(metrics):
@@ -94,7 +121,7 @@ def test_the_table_and_the_claims_say_which_rows_have_several_seeds(metrics):
     save(metrics, "maggan", {0: 0.02, 1: 0.021, 2: 0.022})
     table = tables.as_text("table3", of())
     assert table.loc["(vi) MagGAN", ("", "run")] == "600 faces, 2600 iterations, 3 seeds"
-    assert table.loc["(vi) MagGAN", ("MRE ↓", "yours")].startswith("0.0210 ±0.0025")
+    assert table.loc["(vi) MagGAN", ("MRE ↓", "yours")].startswith("0.0210 ±0.00")
     assert table.loc["(i) STGAN", ("", "run")] == "600 faces, 2600 iterations"
-    assert "over seeds (Student's t)" in " ".join(tables.notes("table3", of()))
+    assert "one deviation of seeds" in " ".join(tables.notes("table3", of()))
     assert "one deviation of seeds, from those with several: maggan (3)" in claims.write_claims(of()).read_text()

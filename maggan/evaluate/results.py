@@ -1,16 +1,14 @@
 """What was measured of a profile, read once: metrics of rows, their seeds taken together, curves, judges."""
 
 import json
-import math
 from functools import cached_property
-
-import numpy as np
 
 from ..basics import paths
 from ..basics.errors import MagganError
 from ..data import source_of
 from ..profiles import resized
 from ..variants import LIMITS, ROWS
+from .seeds import combined
 from .summaries import add_fid
 
 SAME = ("faces", "size", "iterations", "trained_with", "settings_hash")  # what seeds must share to be one row
@@ -33,7 +31,7 @@ class Results:
 
     @cached_property
     def yours(self):
-        return {slug: combined(runs) for slug, runs in self.seeds.items()}
+        return combined(self.seeds)
 
     @cached_property
     def reference(self):
@@ -60,7 +58,7 @@ class Results:
             return self._learning[slug]
         curves = self.curves(slug)
         points = zip(*curves.values(), strict=True)
-        self._learning[slug] = [combined(dict(zip(curves, each, strict=True))) for each in points]
+        self._learning[slug] = [combined({slug: dict(zip(curves, each, strict=True))})[slug] for each in points]
         return self._learning[slug]
 
     def curves(self, slug):
@@ -84,7 +82,7 @@ def read_metrics(profile, source):
 
     Raises MagganError as `read_seeds`.
     """
-    return {slug: combined(runs) for slug, runs in read_seeds(profile, source).items()}
+    return combined(read_seeds(profile, source))
 
 
 def read_seeds(profile, source):
@@ -130,63 +128,3 @@ def command(slug, profile, seed=0):
     """What trains and evaluates a row, of one seed or several ("0 1")."""
     seeds = f' SEEDS="{seed}"' if isinstance(seed, str) else f" SEEDS={seed}" if seed else ""
     return f"make row ROW={slug} PROFILE={profile.name}{seeds}{source_of(profile).needs}"
-
-
-# several seeds as one -------------------------------------------------------------------------------------------
-
-
-def interval_over_seeds(values, level=0.95):
-    """Mean of one number a seed, and Student's t interval around it: (mean, low, high); a lone value has no width."""
-    values = np.asarray(values, dtype=float)
-    mean = float(values.mean())
-    if len(values) < 2:
-        return mean, mean, mean
-    from scipy.stats import t  # which not every GPU machine has, and a single seed does without
-
-    reach = t.ppf((1 + level) / 2, len(values) - 1) * values.std(ddof=1) / math.sqrt(len(values))
-    return mean, float(mean - reach), float(mean + reach)
-
-
-def combined(runs):
-    """The metrics of a row's seeds, {seed: JSON}, as one of the same form; of one seed that seed's own.
-
-    What is not a number comes from the first seed; "seeds" lists all of them. A number that a seed lacks is left out.
-    """
-    seeds, runs = list(runs), list(runs.values())
-    first = runs[0]
-    if len(runs) == 1:
-        return {**first, "seeds": seeds}
-    return {
-        **first,
-        "seeds": seeds,
-        "metrics": over_seeds([run["metrics"] for run in runs]),
-        "per_attribute": {
-            name: over_seeds([run["per_attribute"][name] for run in runs]) for name in first["per_attribute"]
-        },
-        "curve": [
-            {"strength": points[0]["strength"], **over_seeds([measured(point) for point in points])}
-            for points in zip(*(run.get("curve", []) for run in runs), strict=False)
-        ],
-    }
-
-
-def measured(point):
-    return {name: entry for name, entry in point.items() if name != "strength"}
-
-
-def over_seeds(entries):
-    """{name: entry} of each seed to {name: entry} over seeds."""
-    names = [name for name in entries[0] if all(name in each for each in entries)]
-    return {name: one([each[name] for each in entries]) for name in names}
-
-
-def one(entries):
-    """An entry over seeds; `n` stays the number of faces or flips behind each seed's value."""
-    values = [entry["value"] for entry in entries]
-    said = {"n": entries[0]["n"], "interval": f"Student's t over {len(values)} seeds, 95 %"}
-    reasons = [each["cannot_judge"] for each in entries if each.get("cannot_judge")]
-    said |= {"cannot_judge": reasons[0]} if reasons else {}
-    if None in values:
-        return {"value": None, "low": None, "high": None, **said}
-    value, low, high = interval_over_seeds(values)
-    return {"value": value, "low": low, "high": high, **said}

@@ -12,7 +12,7 @@ from ..basics.errors import nearest
 from ..data import source_of
 from ..evaluate import Results
 from ..study import votes
-from ..variants import LIMITS, OURS, ROWS, deviations
+from ..variants import LIMITS, OURS, ROWS, deviations, resolve
 from .formats import latex, markdown, picture
 
 TABLES = ("table1", "table2", "table3")
@@ -21,11 +21,14 @@ SOURCES = ("paper", "reference", "yours")
 # name, key in the metrics, key in the paper's CSV, factor, decimals
 COLUMNS = (
     ("MRE ↓", "mre", "mre", 1, 4),
-    ("FID ↓", "fid", "fid", 1, 2),
+    ("floor", "mre_floor", None, 1, 4),
+    ("excess ↓", "mre_excess", None, 1, 4),
     ("Acc. 1.0 %", "accuracy_1.0", None, 100, 1),
     ("Acc. 1.5 %", "accuracy_1.5", "accuracy", 100, 1),
     ("PSNR", "psnr", "psnr", 1, 2),
     ("SSIM", "ssim", "ssim", 1, 3),
+    ("Truth gain ↑", "truth_gain", None, 1, 4),
+    ("FID ↓", "fid", "fid", 1, 2),
 )
 # What the paper's Table 3 says of MRE: the first is lower than the second.
 ORDER = (
@@ -64,9 +67,10 @@ def lines_of(table, results):
 
 
 def values(table, results):
-    """A table as numbers, one a line: row, profile, metric, source, value, low, high, n, outside.
+    """A table as numbers, one a line: row, profile, metric, source, value, low, high, n, cannot_judge, outside.
 
-    Accuracies are in percent. `outside` is true where your value lies outside the reference's interval.
+    Accuracies are in percent. `cannot_judge` says why a metric can't; `outside` is true where your value lies outside
+    the reference's interval.
     """
     frame = []
     for line in lines_of(table, results):
@@ -79,8 +83,11 @@ def values(table, results):
                 entry = run.get("metrics", {}).get(key)
                 if entry and entry["value"] is not None:
                     numbers = {name: entry[name] and factor * entry[name] for name in ("value", "low", "high")}
-                    frame.append({**about, "metric": key, "source": source, **numbers, "n": entry["n"]})
-    frame = pd.DataFrame(frame, columns=["row", "profile", "metric", "source", "value", "low", "high", "n"])
+                    why = entry.get("cannot_judge")
+                    frame.append({**about, "metric": key, "source": source, **numbers, "n": entry["n"],
+                                  "cannot_judge": why})  # fmt: skip
+    columns = ["row", "profile", "metric", "source", "value", "low", "high", "n", "cannot_judge"]
+    frame = pd.DataFrame(frame, columns=columns)
     frame["n"] = frame["n"].astype("Int64")
     reference = frame[frame.source == "reference"].set_index(["row", "profile", "metric"])
     frame["outside"] = [
@@ -101,12 +108,14 @@ def as_text(table, results):
     """
     if table == "table2":
         return ratings(results)
-    numbers = values(table, results).set_index(["row", "profile", "metric", "source"])
-    rows = {}
+    numbers = values(table, results)
+    sources = shown_sources(numbers)
+    numbers = numbers.set_index(["row", "profile", "metric", "source"])
+    measured, rows = set(numbers.index.get_level_values("metric")), {}
     for line in lines_of(table, results):
         cells = rows[line.title] = {}
-        for name, key, paper_key, _, decimals in COLUMNS:
-            for source in SOURCES if paper_key else SOURCES[1:]:
+        for name, key, paper_key, _, decimals in (column for column in COLUMNS if column[1] in measured):
+            for source in sources if paper_key else sources[1:]:
                 where = (line.slug, line.results.profile.name, key, source)
                 cells[name, source] = cell(numbers.loc[where], decimals) if where in numbers.index else "–"
         run = line.results.yours.get(line.slug)
@@ -118,6 +127,13 @@ def as_text(table, results):
     frame = pd.DataFrame(rows).T
     frame.columns = pd.MultiIndex.from_tuples(frame.columns)
     return frame.rename_axis("Methods")
+
+
+def shown_sources(numbers):
+    """The paper, the reference and yours, without the reference where yours is the same run."""
+    yours, reference = (numbers[numbers.source == source].drop(columns=["source", "outside"]).reset_index(drop=True)
+                        for source in ("yours", "reference"))  # fmt: skip
+    return ("paper", "yours") if len(yours) and yours.equals(reference) else SOURCES
 
 
 def preferences(results):
@@ -151,7 +167,9 @@ def ratings(results):
 
 
 def cell(line, decimals):
-    """A value, half its interval's width and the mark."""
+    """A value, half its interval's width and the mark; of a metric that can't judge, that."""
+    if isinstance(line.cannot_judge, str):
+        return "cannot judge"
     text = f"{line.value:.{decimals}f}"
     if pd.notna(line.low):
         text += f" ±{(line.high - line.low) / 2:.{decimals}f}"
@@ -175,19 +193,28 @@ def notes(table, results):
     paper_size = " at 256 px" if table == "table3" else ""
     lines += [
         f"Yours and reference: {profile.world} faces{size}; the paper: CelebA{paper_size}, so compare "
-        "the order of rows, not the numbers. ± is half the 95 % interval: over test images (bootstrap), or over seeds "
-        "(Student's t) where the last column names several; † lies outside the reference's interval; – was not "
-        "measured.",
+        f"the order of rows, not the numbers. ± is half the 95 % interval, {over_what(results)}; † lies outside the "
+        "reference's interval; – was not measured.",
         f"MRE: pixel range [-1, 1], 13 single flips at strength 1.0, relation table {', '.join(relations) or 'paper'}, "
-        "always with the parser's (drawn faces: the true) masks. Acc.: flips at strength 1.0 and 1.5, conflicts "
-        "released as in STGAN's test; the paper names no strength and stands beside 1.5, STGAN's published protocol. "
-        "PSNR, SSIM: reconstruction, on uint8. FID: features of our own attribute network.",
+        "always with the parser's (drawn faces: the true) masks. Floor: MRE of the plain reconstruction; excess: what "
+        "the edit adds to it. Acc.: flips at strength 1.0 and 1.5, conflicts released as in STGAN's test; the paper "
+        "names no strength and stands beside 1.5, STGAN's published protocol. PSNR, SSIM: reconstruction, on uint8. "
+        "Truth gain: by how much an edit is nearer to the nearest true edit than the untouched face is. FID: features "
+        "of our own attribute network; it cannot judge where the true edits themselves score worse by it.",
     ]
     if table == "table1":
         lines.append("Every size has judges of its own, trained at that size: compare accuracy and FID within a size. "
                      f"The judges below are those of {profile.size} px.")  # fmt: skip
     order = order_notes(yours) if table == "table3" else []
-    return [*lines, *judge_notes(results.judges), *recipe_notes(profile), *order]
+    return [*lines, *judge_notes(results.judges), *recipe_notes(profile, yours), *order]
+
+
+def over_what(results):
+    """What the intervals are over, in words."""
+    several = [f"{slug} ({len(seeds)})" for slug, seeds in results.seeds.items() if len(seeds) > 1]
+    if not several:
+        return "over test images (bootstrap); another seed may move a number by more"
+    return f"over seeds and test images, with one deviation of seeds for all rows, from {', '.join(several)}"
 
 
 def judge_notes(report):
@@ -195,7 +222,8 @@ def judge_notes(report):
     if report is None:
         return []
     lines = []
-    for name, role in (("classifier", "Acc."), ("features", "FID")):
+    roles = (("classifier", "Acc."), ("second", "Acc. of the second judge"), ("features", "FID"))
+    for name, role in (each for each in roles if each[0] in report):
         judge = report[name]
         text = f"The network behind {role} reads {100 * judge['test']['mean']:.1f} % of the attributes of "
         text += f"{judge['test']['faces']} test faces right"
@@ -205,8 +233,13 @@ def judge_notes(report):
     return lines
 
 
-def recipe_notes(profile):
-    """Where the profile's recipe leaves the large profiles', for all rows alike."""
+def recipe_notes(profile, yours):
+    """Where the profile's recipe leaves the large profiles', for all rows alike; or which rows had another than today."""
+    trained = {slug: run["settings_hash"] for slug, run in yours.items() if "settings_hash" in run}
+    before = [slug for slug, settings in trained.items() if settings != resolve(slug, profile).hash()]
+    if before:
+        rows = "All rows" if len(before) == len(trained) else ", ".join(before)
+        return [f"{rows}: trained with other settings than today's, so what you train now will differ."]
     changed = [f"{name} {ours} ({theirs})" for name, (theirs, ours) in sorted(deviations(profile).items())]
     if not changed:
         return []

@@ -57,7 +57,7 @@ claims: $(OUT)/tables/claims.md  ## 0 the paper's claims, judged from the rows t
 report: $(OUT)/report.html  ## 1 one HTML page: tables, figures, verdicts, settings, versions
 $(ALL_FIGURES): %: $(OUT)/figures/%.png
 table1 table2 table3 claims report $(ALL_FIGURES):
-	@echo "$@ is up to date: $<"$(if $(filter %.md,$<), && cat $<)
+	@echo "$@ is up to date: $<"$(if $(filter %.md,$<), && $(if $(filter table3,$@),$(M).tables table3 $(PROFILE) --brief,cat $<))
 figures:  ## 5 Figures 1 to 9, or one of them (make fig6), and those beyond the paper
 	+@$(MAKE) --keep-going $(FIGURES)
 learning: $(call curves,$(SEEDS))  ## 15 the curves of Figure 9, from the snapshots of three rows
@@ -91,12 +91,15 @@ $(CLASSIFIER): $(HERE)/judges/.ready ; $(call unless_there,$(ONE).judges $(PROFI
 $(patsubst %,$(HERE)/.d_att-seed%,$(sort 0 1 2 $(SEEDS))): $(HERE)/.d_att-seed%: $(CODE)/d_att $(HERE)/faces/.ready ; $(ONE).d_att $(PROFILE) --seed $* && touch $@
 ONES := $(sort $(call of,$(KNOWN),0 1 2 $(SEEDS)))# static rules for all runs, so that a deleted product is made again
 $(foreach seed,$(sort 0 1 2 $(SEEDS)),$(eval $(patsubst %,$(HERE)/%/.trained,$(filter %-seed$(seed),$(ONES))): $(HERE)/.d_att-seed$(seed)))# one for all rows of a seed
+TURN := $(if $(filter table3 rows,$(GOALS)),$(call of,$(ROWS),$(SEEDS)))# each begins when one before it is measured: the table grows
+LATER := $(wordlist $(shell expr $(JOBS) + 1),999,$(TURN))
+$(foreach pair,$(join $(LATER),$(patsubst %,:%,$(wordlist 1,$(words $(LATER)),$(TURN)))),$(eval $(HERE)/$(firstword $(subst :, ,$(pair)))/.trained: | $(OUT)/metrics/$(lastword $(subst :, ,$(pair))).json))
 $(ONES:%=$(HERE)/%/.trained): $(HERE)/%/.trained: $(CODE)/train $(HERE)/faces/.ready
 	$(ONE).notebook $(PROFILE) 07-train-a-row $* && touch $@
 $(ONES:%=$(HERE)/%/weights.safetensors): $(HERE)/%/weights.safetensors: $(HERE)/%/.trained
 	$(call unless_there,$(ONE).notebook $(PROFILE) 07-train-a-row $*)
 $(ONES:%=$(OUT)/metrics/%.json): $(OUT)/metrics/%.json: $(CODE)/evaluate $(HERE)/%/weights.safetensors $(CLASSIFIER)
-	$(ONE).notebook $(PROFILE) 08-evaluate-a-row $* && touch $@
+	$(ONE).notebook $(PROFILE) 08-evaluate-a-row $* && touch $@$(if $(filter table3 rows,$(GOALS)), && $(M).tables table3 $(PROFILE) --brief)
 $(LIMITS:%=$(OUT)/metrics/%-seed0.json): $(OUT)/metrics/%-seed0.json: $(CODE)/evaluate $(CLASSIFIER)
 	$(ONE).evaluate $* $(PROFILE) && touch $@
 $(ONES:%=$(HERE)/%/.learnt): $(HERE)/%/.learnt: $(CODE)/learning $(HERE)/%/weights.safetensors $(CLASSIFIER)
@@ -132,17 +135,14 @@ env: $(READY)  ## 3 the locked environment in .venv
 .venv/.ready: requirements.lock pyproject.toml $(if $(wildcard .venv/bin/python),,FORCE) | $(filter .uv/%,$(UV))
 	@echo "environment: installing what requirements.lock says into .venv"
 	@.venv/bin/python -c '' 2>/dev/null || { rm -rf .venv; $(UV) venv --quiet --no-python-downloads .venv; }
-	@$(UV) pip sync -q --python .venv/bin/python --require-hashes requirements.lock && \
-		$(UV) pip install -q --python .venv/bin/python --no-deps --no-build-isolation --editable . && touch $@
+	@$(UV) pip sync -q --python .venv/bin/python --require-hashes requirements.lock && $(UV) pip install -q --python .venv/bin/python --no-deps --no-build-isolation --editable . && touch $@
 .uv/bin/uv: ; @python3 -m venv .uv && .uv/bin/python -m pip install --quiet uv
 lock: $(filter .uv/%,$(UV))  ## 1 choose versions anew and write requirements.lock
-	$(UV) pip compile pyproject.toml -q --extra photos --extra dev --universal --python-version 3.11 --generate-hashes --upgrade --no-emit-index-url \
-		--no-annotate --custom-compile-command "make lock" -o requirements.lock
+	$(UV) pip compile pyproject.toml -q --extra photos --extra dev --universal --python-version 3.11 --generate-hashes --upgrade --no-emit-index-url --no-annotate --custom-compile-command "make lock" -o requirements.lock
 TESTING = MAGGAN_RUNS=$(RUNS)/test/runs MAGGAN_RESULTS=$(RUNS)/test/results OMP_NUM_THREADS=1 $(PYTHON) -m
 test: | $(READY)  ## 12 ruff, the layers, the tests, and every notebook at smoke size
 	$(PYTHON) -m ruff check . && $(dir $(PYTHON))lint-imports --no-logo && rm -rf $(RUNS)/test
-	$(TESTING) maggan.data smoke && $(TESTING) maggan.judges smoke && $(TESTING) pytest -q -n $(CORES) --nbval-lax \
-		--nbval-current-env --nbval-cell-timeout=300 --nbval-sanitize-with tests/nbval.cfg
+	$(TESTING) maggan.data smoke && $(TESTING) maggan.judges smoke && $(TESTING) pytest -q -n $(CORES) --nbval-lax --nbval-current-env --nbval-cell-timeout=300 --nbval-sanitize-with tests/nbval.cfg
 bench: | $(READY) ; $(PYTHON) benchmarks/speed.py  ## 20 speeds that the project relies on, as ratios
 bench-gpu: | $(READY) ; $(PYTHON) benchmarks/on_a_gpu.py  ## - what only a GPU can show: speeds, memory, rows at 256 to 1024 px
 reference: $(OUT)/tables/table3.md ; $(M).reference $(PROFILE) $(if $(filter command%,$(origin ROWS)),$(ROWS))  ## 0 make this run of the profile the reference that later tables are compared with

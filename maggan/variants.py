@@ -114,6 +114,8 @@ def resolve(variant, profile, seed=0, **overrides):
     for name, known in (("system", SYSTEMS), ("table", TABLES)):
         if getattr(config, name) not in known:
             raise nearest(getattr(config, name), known, name)
+    if config.attribute_trunk == "ahead" and not SYSTEMS[config.system].d_att:
+        config = replace(config, attribute_trunk="own")  # as near as such a system comes to it
     config.check()
     return config
 

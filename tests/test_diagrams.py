@@ -54,7 +54,7 @@ def test_fig3_prints_the_shapes_of_the_network_that_runs(levels, width, conditio
     for k, (up, spade) in enumerate(zip(G.ups, G.norms, strict=True)):
         side = 32 >> (levels - 1 - k)
         assert {f"{name} {up.out_channels}×{side}×{side}" for name in ("up", "SPADE")} <= set(said)
-        joined = (G.ups[k + 1] if k + 2 < levels else G.last[1]).weight.shape[0 if k + 2 < levels else 1]
+        joined = G.ups[k + 1].in_channels if k + 2 < levels else G.last.of_features.in_channels
         assert (f"concat {joined}×{side}×{side}" in said) == (condition == "decoder")
         sees = f"{diagrams.ATT}] {spade.shared.in_channels}×{side}×{side}"
         assert any(sees in text for text in said) == (k == 0)  # the inset is of the deepest

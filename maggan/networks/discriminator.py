@@ -61,12 +61,11 @@ class Discriminator(nn.Module):
 
     def look(self, images):
         """The trunk's features, flattened, and what patches of two sizes add to the critic's value, (B,) or 0."""
-        of_patches = 0
-        for name, layer in self.trunk.named_children():
-            images = layer(images)
-            if name in self.patches:
-                of_patches = of_patches + PATCH_WEIGHT * self.patches[name](images).mean(dim=(1, 2, 3))
-        return images.flatten(1), of_patches
+        if not self.patches:
+            return self.trunk(images).flatten(1), 0
+        features, kept = self.trunk(images, self.patches)
+        values = [PATCH_WEIGHT * patch(kept[name]).mean(dim=(1, 2, 3)) for name, patch in self.patches.items()]
+        return features.flatten(1), torch.stack(values).sum(0)
 
     def critic(self, images, places=None):
         """D_adv alone: (B, 3, S, S) -> (B,)."""
@@ -93,7 +92,20 @@ def trunk(widths, norm):
     layers = []
     for a, b in zip([3, *widths], widths, strict=False):
         layers += [nn.Conv2d(a, b, 4, 2, 1, bias=False), norm(b), nn.LeakyReLU(0.2)]
-    return nn.Sequential(*layers)
+    return Trunk(*layers)
+
+
+class Trunk(nn.Sequential):
+    """Layers one after another, of which some can be looked into."""
+
+    def forward(self, images, keep=()):
+        """The last layer's features; with `keep`, names of layers, also theirs: (features, {name: features})."""
+        kept = {}
+        for name, layer in self.named_children():
+            images = layer(images)
+            if name in keep:
+                kept[name] = images
+        return (images, kept) if keep else images
 
 
 def head(flat, hidden, out):

@@ -10,7 +10,7 @@ from ..data import source_of
 from ..networks.discriminator import Discriminator
 from ..systems import build_generator
 from ..variants import resolve
-from .diagrams import ATT, arrow, box, by, canvas, kinds, note, traced
+from .diagrams import ATT, arrow, as_one, box, by, canvas, kinds, note, traced
 from .figures import figure
 
 GAP, PIECE, STEP = 0.32, 0.29, 0.12  # between levels; one line of a box; how much taller a box is at twice the side
@@ -25,7 +25,7 @@ def fig3(results, variant="maggan", **overrides):
     profile = results.profile
     config = resolve(variant, profile, **overrides)
     with torch.device("meta"):
-        G, D = build_generator(config), Discriminator(config)
+        G, D = build_generator(config), Discriminator(as_one(config))
     # Outside of the `with`: inside, the relation table, which is read once, would be kept without its numbers.
     x, parts = (torch.empty(1, d, config.size, config.size, device="meta") for d in (3, len(PARTS)))
     of_g, of_d = traced(G, x, torch.empty(1, len(ATTRIBUTES), device="meta"), parts), traced(D, x)
@@ -43,6 +43,9 @@ def fig3(results, variant="maggan", **overrides):
         note(axes, 0.1, y, f"{name} on {profile.name}: {parameters:,} parameters", 9, weight="bold")
     draw_generator(axes, G, of_g, list(zip(sides, tops, heights, strict=True)), source_of(profile).true_edits)
     note(axes, axes.get_xlim()[1] - 0.1, bottom, f"each $T_i$: {kinds(D.trunk[:3])}", ha="right")
+    if config.attribute_trunk == "ahead":
+        apart = axes.get_xlim()[1] - 0.1, bottom + 0.1 + 2 * each
+        note(axes, *apart, r"$D_\mathrm{att}$: trained ahead of the rows", ha="right", va="bottom")
     draw_discriminator(axes, D, of_d, bottom + 0.2, each, separate)
     return axes.figure
 
@@ -118,7 +121,8 @@ def draw_generator(axes, G, seen, rows, drawn):
         box(axes, att, low - 0.16, 0.85, 0.32, f"{ATT}\n{by((changes, side, side))}", "change")
 
     _, top, h = rows[0]
-    last = f"$\\hat{{x}} = G(x, \\mathrm{{att_{{diff}}}})$\n{by(seen['last'][1])}\n{kinds(G.last)},\ntanh"
+    layers = "sees $x$ too" if config.last_layer == "source" else kinds(G.last)
+    last = f"$\\hat{{x}} = G(x, \\mathrm{{att_{{diff}}}})$\n{by(seen['last'][1])}\n{layers},\ntanh"
     box(axes, dec + 0.5 * levels, top, 1.35, h, last, "decoder")
     note(axes, 0.1, rows[-1][1] + rows[-1][2], f"each $E_i$:\n{kinds(G.encoder.layers[0], chr(10))}", va="bottom")
     if config.spade:

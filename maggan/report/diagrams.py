@@ -3,6 +3,8 @@
 Each figure takes `Results` and returns a matplotlib Figure. Places are in inches from the top left.
 """
 
+from dataclasses import replace
+
 import matplotlib.pyplot as plt
 import torch
 import torch.nn.functional as F
@@ -82,6 +84,11 @@ def traced(network, *inputs):
     for handle in handles:
         handle.remove()
     return seen
+
+
+def as_one(config):
+    """The config of a discriminator whose D_att is part of it, also where that is trained ahead of the rows."""
+    return replace(config, attribute_trunk="own") if config.attribute_trunk == "ahead" else config
 
 
 def by(shape):
@@ -172,7 +179,7 @@ def fig4(results, changes=CHANGES, seed=0):
 
 def patch_corners(D, places):
     """Where the views of a MultiLevelDiscriminator begin, read off its own views: (y, x) in pixels of each level."""
-    line = torch.arange(float(D.size)).expand(D.size, -1)
+    line = torch.arange(float(D.views.size)).expand(D.views.size, -1)
     views = D.views(torch.stack([line.T, line, line])[None], places)
     # pixels of the face in one of the level
     steps = [D.views.size / (D.views.base << level) for level in range(len(views))]
@@ -190,7 +197,7 @@ def fig5(results, levels=None, face=0, seed=0):
     profile = results.profile
     config = resolve("maggan-multilevel", profile, **({"critic_levels": levels} if levels else {}))
     with torch.device("meta"):  # only shapes and views are asked of it
-        D = MultiLevelDiscriminator(config)
+        D = MultiLevelDiscriminator(as_one(config))
     places = torch.rand(config.critic_levels - 1, 1, 2, generator=torch.Generator().manual_seed(seed)).tolist()
     image = open_faces(profile, "test").batch([face]).images
 
@@ -215,16 +222,16 @@ def fig5(results, levels=None, face=0, seed=0):
         picture(axes, pixels(F.adaptive_avg_pool2d(image, side))[0], x, y, shown, f"face {number}")
         picture(axes, pixels(view)[0], 3.05, middle - small / 2, small, f"view {number}")
         note(axes, x + shown / 2, y + shown + 0.12, f"level {number}: {side}×{side} px", ha="center")
-        what = f"patch of {(base := D.views.base)}×{base} px" if level else "the whole face"
+        what = f"patch of {base}×{base} px" if level else "the whole face"
         note(axes, 3.05 + small / 2, middle + small / 2 + 0.12, what, ha="center")
-        patch = x + corner[1] * scale, y + corner[0] * scale, D.base * scale
+        patch = x + corner[1] * scale, y + corner[0] * scale, base * scale
         for left, up, width, gid in ((*patch, f"patch {number}"), (3.05, middle - small / 2, small, None)):
             frame = {"fill": False, "edgecolor": colour, "lw": 2, "zorder": 3, "gid": gid}
             axes.add_patch(Rectangle((left, up), width, width, **frame))
         for end in (0, 1):  # the patch magnified
             ys = patch[1] + end * patch[2], middle + (end - 0.5) * small
             axes.plot((patch[0] + patch[2], 3.05), ys, color=colour, lw=0.9, zorder=2)
-        draw_heads(axes, D.levels[level], number, D.base, middle)
+        draw_heads(axes, D.levels[level], number, base, middle)
     return axes.figure
 
 

@@ -30,9 +30,10 @@ def step(run):
     """
     config = run.config
     places = run.places() if config.critic_levels > 1 else None
+    parts = {}
     for k in range(config.critic_steps):
         last = k == config.critic_steps - 1
-        parts = run.computed(updates, pieces_of(run, k, last, places), last)
+        parts |= run.computed(updates, pieces_of(run, k, last, places), last)  # of a penalty in any of the steps
     return parts
 
 

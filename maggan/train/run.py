@@ -43,7 +43,7 @@ class Run:
         self.graphs = Graphs() if self.has_graphs else None
         self.g, self.d = self.set_up(generator, config.rate_g), self.set_up(discriminator, config.rate_d)
         self.d_att = None
-        if config.attribute_trunk == "ahead" and self.system.d_att:  # it learns no more; `train` loads it
+        if config.attribute_trunk == "ahead":  # it learns no more; `train` loads it
             self.d_att = self.placed(self.system.d_att(config).eval().requires_grad_(False))
         if config.compile:
             torch.compiler.assume_constant_result(relation_matrices)  # read from a file, which breaks a graph

@@ -7,7 +7,7 @@ import pytest
 
 from maggan.basics.errors import MagganError
 from maggan.evaluate import Results
-from maggan.evaluate.seeds import over_seeds, spread
+from maggan.evaluate.seeds import OVER_SEEDS, over_seeds, spread
 from maggan.profiles import profile
 from maggan.report import claims, tables
 
@@ -51,7 +51,7 @@ def test_numbers_of_several_seeds_are_means_with_an_interval_over_seeds(metrics)
     run = read()["maggan"]
     assert run["seeds"] == [0, 1, 10]
     mre = run["metrics"]["mre"]
-    assert mre["value"] == pytest.approx(0.03) and mre["interval"] == "95% over 3 seeds and test images"
+    assert mre["value"] == pytest.approx(0.03) and mre["interval"] == OVER_SEEDS
     logs = np.log([0.02, 0.03, 0.04])
     faces = 0.001 / 1.96 / 0.03
     reach = 4.303 * (logs.var(ddof=1) / 3 + faces**2) ** 0.5
@@ -70,7 +70,7 @@ def test_a_row_of_one_seed_has_the_deviation_of_those_that_have_more(metrics):
     reach = 4.303 * (variance + (0.001 / 1.96 / 0.03) ** 2) ** 0.5
     lone = found["stgan-mre"]["metrics"]["mre"]
     assert lone["high"] == pytest.approx(0.03 * np.exp(reach), rel=1e-3)
-    assert lone["interval"] == "95% over 1 seed and test images"
+    assert lone["interval"] == OVER_SEEDS
     assert found["no-edit"]["metrics"]["mre"] == entry(0.0)  # nothing that is trained
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from ..variants import LIMITS
 
 LEVEL = 0.95
+OVER_SEEDS = "over seeds, whose deviation all rows share, and test images, 95 %"
 WIDTH = 2 * 1.959964  # of such an interval over images, in deviations
 LOGARITHMIC = ("mre", "fid", "kid")  # their seeds lie apart by so many percent; all else by so much
 RANGES = {"accuracy": (0, 1), "judge": (0, 1), "effectiveness": (0, 1), "area": (0, 1), "ssim": (-1, 1)}
@@ -53,7 +54,7 @@ def together(row, runs, rows):
         },
         "curve": [
             {"strength": point["strength"], **over(lambda run, i=i: measured(run.get("curve", []), i))}
-            for i, point in enumerate(first.get("curve", []))
+            for i, point in enumerate(first.get("curve", [])[: min(len(run.get("curve", [])) for run in runs.values())])
         ],
     }
 
@@ -93,7 +94,7 @@ def one(name, entries, spread):
         return {**entries[0], **said}
     mean = float(np.mean(values))
     low, high = interval(name, mean, entries, spread)
-    said["interval"] = f"{LEVEL:.0%} over {len(values)} seed{'s' * (len(values) > 1)} and test images"
+    said["interval"] = OVER_SEEDS
     return {"value": mean, "low": low, "high": high, **said}
 
 

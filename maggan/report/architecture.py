@@ -165,4 +165,5 @@ def draw_discriminator(axes, D, seen, top, each, separate):
             box(axes, x + 0.8, y - 0.2, 0.55, 0.4, f"Linear\n{by(seen[f'{head}.0'][1])}", "critic")
             arrow(axes, (x + 1.35, y), (x + 1.6, y), kind="critic")
             box(axes, x + 1.6, y - 0.2, 0.55, 0.4, f"$D_\\mathrm{{{head}}}$\n{by(seen[head][1])}", "critic")
-            note(axes, x + 2.22, y, ("real or edited\neq. 7, 8" if head == "adv" else "attributes\neq. 9, 10"))
+            what = "real or edited\neq. 7, 8" if head == "adv" else "attributes\neq. 9, 10"
+            note(axes, x + 2.22, y, what + "\n+ patches of $T_2$, $T_3$" * (head == "adv" and bool(D.patches)))

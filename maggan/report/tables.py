@@ -234,7 +234,7 @@ def judge_notes(report):
 
 
 def recipe_notes(profile, yours):
-    """Where the profile's recipe leaves the large profiles', for all rows alike; or which rows had another than today."""
+    """Where the profile's recipe leaves the large profiles', for all rows alike; or which rows had another one."""
     trained = {slug: run["settings_hash"] for slug, run in yours.items() if "settings_hash" in run}
     before = [slug for slug, settings in trained.items() if settings != resolve(slug, profile).hash()]
     if before:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from functools import partial
 from types import SimpleNamespace
 
@@ -322,3 +323,18 @@ def test_levers_of_the_device_change_rounding_alone(runs, monkeypatch):
         shutil.rmtree(paths.run_folder(SMOKE, "maggan"))
         pulled = read_log(train("maggan", "smoke", iterations=3, **lever))
         pd.testing.assert_frame_equal(pulled, plain, rtol=1e-3, atol=1e-4)
+
+
+def test_two_trainings_of_a_row_never_write_into_one_folder(runs):
+    """With other settings, started together: whichever is last, its settings and its weights go together."""
+    code = "import sys; from maggan.train import train; train('stgan', 'smoke', iterations=int(sys.argv[1]))"
+    both = [subprocess.Popen([sys.executable, "-c", code, n], stdout=subprocess.PIPE, text=True) for n in ("40", "5")]
+    said = "".join(process.communicate()[0] for process in both)
+    assert [process.returncode for process in both] == [0, 0]
+    assert "another process is at stgan-seed0 of smoke: waiting for it" in said
+    folders = sorted((runs / "smoke").glob("stgan-seed0*"))
+    assert len(folders) == 2 and "the old run is kept as" in said
+    for folder in folders:
+        wanted = json.loads((folder / "config.json").read_text())["config"]
+        assert asdict(load(folder).config) == wanted
+        assert read_log(folder)["iteration"].tolist() == list(range(1, wanted["iterations"] + 1))

@@ -172,11 +172,15 @@ def replacing(path):
 
 @contextmanager
 def locked(path):
-    """Alone at making `path`: another process that wants it too waits here. A process that dies lets go by itself."""
+    """Alone at making `path`: another process that wants it too says so and waits. One that dies lets go by itself."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path.with_name(f".{path.name}.lock"), "w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"another process is at {path.name} of {path.parent.name}: waiting for it", flush=True)
+            fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 

@@ -6,6 +6,7 @@ started again ends in the weights of the uninterrupted one: bit for bit on a CPU
 
 import json
 import time
+from contextlib import nullcontext
 from dataclasses import asdict
 
 import torch
@@ -51,6 +52,13 @@ def train(variant, profile, seed=0, device=None, devices=1, nodes=1, on_sample=N
     if fabric.device.type == "cuda":
         torch.set_float32_matmul_precision("high")  # TensorFloat-32
         torch.cuda.reset_peak_memory_stats(fabric.device)  # the peak is to be this run's
+    # one training at a time writes into a run's folder; the first process of one holds the place for all of its own
+    with paths.locked(folder) if fabric.is_global_zero else nullcontext():
+        return train_alone(config, profile, folder, fabric, on_sample)
+
+
+def train_alone(config, profile, folder, fabric, on_sample):
+    """Train a row in a folder that no other training writes into; returns the folder."""
     if fabric.is_global_zero:  # first alone: it prepares the faces if nobody has
         faces = open_faces(profile, "train")
         code = code_of("train", profile.world, config.system)

@@ -29,6 +29,11 @@ class Results:
     def seeds(self):
         return read_seeds(self.profile, "yours")
 
+    @property
+    def several(self):
+        """The rows that were trained with several seeds, with how many, as text."""
+        return ", ".join(f"{slug} ({len(runs)})" for slug, runs in self.seeds.items() if len(runs) > 1)
+
     @cached_property
     def yours(self):
         return combined(self.seeds)

@@ -222,10 +222,9 @@ def as_markdown(results, judged):
     undecided = [each for each in judged if each["verdict"] == "undecided"]
     lines += ["What would decide the undecided claims:", ""] * bool(undecided)
     lines += [f"- claim {each['number']}: {hardest(each)}" for each in undecided] + [""] * bool(undecided)
-    several = [f"{slug} ({len(seeds)})" for slug, seeds in results.seeds.items() if len(seeds) > 1]
     lines += [
         "In brackets 95 % over training seeds and test faces. All rows share one deviation of seeds, from those with "
-        f"several: {', '.join(several) or 'none'}. A verdict must hold after Holm's correction over all atoms, which "
+        f"several: {results.several or 'none'}. A verdict must hold after Holm's correction over all atoms, which "
         "asks for more than one interval does.", "",
     ]  # fmt: skip
     for each in judged:

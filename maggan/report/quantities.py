@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy.stats import norm
 
+from ..evaluate.seeds import LOGARITHMIC
 from .statistics import Sample
 
-RATIOS = ("mre", "fid", "kid")  # compared by their ratio; all else by its difference
 WIDTH = 2 * norm.ppf(0.975)  # of a 95 % interval, in deviations
 RANGE = {"accuracy": 1.0, "ssim": 2.0}  # how large a difference can be
 
@@ -75,7 +75,7 @@ def sample(entries, key, ratio=False):
 def metric(key, share=None):
     """A metric as it stands in the files; MRE, FID and KID by their ratios."""
     kind = key.split("_")[0]
-    ratio = kind in RATIOS
+    ratio = kind in LOGARITHMIC  # compared by their ratio; all else by its difference
     name = key if share is None else f"{key} after {100 * share:.0f} % of the training, validation faces"
     return Quantity(name, lambda run: sample(run["metrics"], key, ratio), ratio, RANGE.get(kind, inf), share)
 

@@ -211,10 +211,9 @@ def notes(table, results):
 
 def over_what(results):
     """What the intervals are over, in words."""
-    several = [f"{slug} ({len(seeds)})" for slug, seeds in results.seeds.items() if len(seeds) > 1]
-    if not several:
+    if not results.several:
         return "over test images (bootstrap); another seed may move a number by more"
-    return f"over seeds and test images, with one deviation of seeds for all rows, from {', '.join(several)}"
+    return f"over seeds and test images, with one deviation of seeds for all rows, from {results.several}"
 
 
 def judge_notes(report):
